@@ -1,0 +1,145 @@
+"""`dockgate run`: keep the hosts as the file says, until told to end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack, suppress
+from datetime import UTC, datetime
+from enum import StrEnum
+from itertools import count
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dockgate.cli.session import DEFAULT_FILE, FileOption, open_session
+from dockgate.cli.session import run as run_verb
+from dockgate.controller import metrics
+from dockgate.controller.keep import Cycle, Keeper
+from dockgate.edges.engine import Engine
+from dockgate.edges.files import load_file, read_spec
+from dockgate.edges.http import Place, serve
+from dockgate.errors import DockgateError
+from dockgate.model.desired import Desired
+
+LOOK_S = 1.0
+SECRETS_EVERY = 10
+"""Looks at the file between two looks at the secrets that it names."""
+
+
+class LogFormat(StrEnum):
+    """How a line of the log is written."""
+
+    text = "text"
+    json = "json"
+
+
+def run(
+    file: FileOption = DEFAULT_FILE,
+    log_format: Annotated[LogFormat, typer.Option("--log-format", help="For a person, or JSON.")] = LogFormat.text,
+    listen: Annotated[
+        str, typer.Option("--listen", help="ADDRESS:PORT for /healthz and /metrics; default: nothing listens.")
+    ] = "",
+) -> None:
+    """Keep the hosts as the file says, until Ctrl-C or SIGTERM.
+
+    Repairs what differs, follows the file, and takes members out and in over HAProxy's socket as Docker tells of them.
+
+    Exit code: 0 told to end; 1 the file cannot be used, or a fault.
+    """
+    place = Place.parse(listen) if listen else None
+    run_verb(_run(file, _Log(log_format), place))
+
+
+class _Log:
+    """One line for each thing said, at once."""
+
+    def __init__(self, form: LogFormat) -> None:
+        self._form = form
+
+    def __call__(self, message: str, **fields: object) -> None:
+        at = datetime.fromtimestamp(time.time(), UTC)
+        if self._form is LogFormat.json:
+            typer.echo(json.dumps({"time": at.isoformat(timespec="milliseconds"), "message": message, **fields}))
+        else:
+            typer.echo(f"{at:%H:%M:%S} {message}")
+
+    def cycle(self, cycle: Cycle) -> None:
+        because = ", ".join(cycle.reasons[:2]) + (f" and {len(cycle.reasons) - 2} more" if cycle.reasons[2:] else "")
+        self(
+            f"{cycle.said} ({because})",
+            cycle=cycle.number,
+            reasons=list(cycle.reasons),
+            well=cycle.well,
+            changes=cycle.changes,
+            seconds=round(cycle.seconds, 3),
+        )
+
+
+async def _run(file: Path, log: _Log, place: Place | None) -> None:
+    told = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, told.set)
+    current: list[Keeper] = []
+    async with AsyncExitStack() as stack:
+        if place is not None:
+            await stack.enter_async_context(serve(place, lambda path: metrics.answer(path, current)))
+            log(f"http://{place} answers /healthz and /metrics")
+        while not told.is_set():
+            await _term(file, log, told, current)
+    log("told to end; load balancers and members go on without a controller")
+
+
+async def _term(file: Path, log: _Log, told: asyncio.Event, current: list[Keeper]) -> None:
+    """Keep the file as it is now, until it is another one that can be used, or we are told to end."""
+    async with AsyncExitStack() as stack:
+        session = await stack.enter_async_context(open_session(file))
+        for text in session.notes:
+            log(f"note: {text}")
+        ears = {
+            host.name: await stack.enter_async_context(Engine(host.name, host.engine)) for host in session.desired.hosts
+        }
+        keeper = Keeper(session.desired, session.world, ears, tell=log.cycle, note=log)
+        current[:] = [keeper]
+        tasks = [
+            asyncio.create_task(keeper.run(), name="keep"),
+            asyncio.create_task(_changed(file, session.desired, log), name="file"),
+            asyncio.create_task(told.wait(), name="told"),
+        ]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        for task in done:
+            with suppress(asyncio.CancelledError):
+                task.result()
+
+
+async def _changed(file: Path, now: Desired, log: Callable[[str], None]) -> None:
+    """Returns when the file, or a secret that it names, asks for something else; says so while it cannot be used."""
+    seen, complaint = read_spec(file), ""
+    for look in count():
+        await asyncio.sleep(LOOK_S)
+        try:
+            text = read_spec(file)
+            same = text == seen and look % SECRETS_EVERY
+            wanted = now if same else await asyncio.to_thread(_load, file)
+        except DockgateError as error:
+            if str(error) != complaint:
+                complaint = str(error)
+                log(f"the file cannot be used, so the one before goes on: {complaint}")
+            continue
+        seen, complaint = text, ""
+        if wanted != now:
+            log(f"{file} says something else now")
+            return
+
+
+def _load(file: Path) -> Desired:
+    return load_file(file).desired

@@ -1,0 +1,161 @@
+"""A trace carried out: watch every namespace that some way goes through, send the request, gather, join.
+
+Decides nothing: ``dockgate.trace`` says where the request must go and reads what was seen. A host that cannot be
+watched is told, and the rest of the walk still is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import replace
+from typing import Any
+
+from dockgate.controller.world import World
+from dockgate.edges import tracing
+from dockgate.edges.tracing import Job, Watcher
+from dockgate.errors import DockgateError, EngineError
+from dockgate.model.desired import Desired
+from dockgate.model.observed import Observed
+from dockgate.trace import HERE, Evidence, Prediction, Request, Walk, join, predict
+from dockgate.trace.logline import find
+from dockgate.trace.model import Ends, Hop, LogLine
+from dockgate.trace.predict import asker
+
+FIRST_PORT, PORTS = 24_000, 8_000
+"""Below what kernels give to clients, so that no other connection has our port."""
+WAIT_S = 4.0
+SECONDS = 15.0
+CLOCKS_S = 60
+"""How far apart the clocks of two machines may be for the log line to be found."""
+LOG_TRIES, LOG_PAUSE_S = 10, 0.05
+
+
+async def trace(desired: Desired, observed: Observed, world: World, request: Request) -> Walk:
+    prediction = predict(desired, observed, request)
+    jobs = _jobs(prediction, asker(observed, request).namespace)
+    async with AsyncExitStack() as stack:
+        opened = await asyncio.gather(*(_open(stack, world, seat, job) for seat, job in jobs.items()))
+        watchers = {each.seat: each for each in opened if isinstance(each, Watcher)}
+        failed = {seat: each for seat, each in zip(jobs, opened, strict=True) if isinstance(each, DockgateError)}
+        if request.vantage not in watchers:
+            raise failed[request.vantage]
+        evidence = await _evidence(prediction, watchers, jobs, next(iter(jobs.values())).port)
+        blind = [((seat, ns), error.what) for seat, error in failed.items() for ns in jobs[seat].places]
+        evidence = replace(evidence, blind=(*evidence.blind, *blind), log=await _log(world, prediction, evidence))
+        walk = join(prediction, evidence)
+        if walk.arrived:
+            evidence = replace(evidence, connections=await _connections(walk, watchers))
+        else:
+            evidence = replace(evidence, routes=await _routes(walk, watchers))
+        return join(prediction, evidence)
+
+
+def _jobs(prediction: Prediction, sender: str) -> dict[str, Job]:
+    request = prediction.request
+    port = FIRST_PORT + secrets.randbelow(PORTS)
+    token = secrets.token_hex(8)
+    places: dict[str, list[str]] = {request.vantage: [sender]}
+    for place in prediction.places():
+        known = places.setdefault(place.seat, [])
+        if place.namespace not in known:
+            known.append(place.namespace)
+    say = (
+        f"GET {request.path} HTTP/1.1\r\nHost: {request.host}\r\nUser-Agent: dockgate-trace\r\n"
+        f"X-Dockgate-Trace: {token}\r\nConnection: close\r\n\r\n"
+    )
+    send = {"ns": sender, "port": port, "address": request.address, "to": request.port, "wait_s": WAIT_S, "say": say}
+    ends = tuple(sorted(set(_ends(hop for server in prediction.servers for hop in server.hops))))
+    return {
+        seat: Job(tuple(found), port, ends, token, SECONDS, send if seat == request.vantage else None)
+        for seat, found in places.items()
+    }
+
+
+def _ends(hops: Iterable[Hop]) -> Iterator[tuple[str, int]]:
+    for hop in hops:
+        yield from ((ends.address, ends.dport) for ends in (hop.before, hop.after) if ends.address)
+
+
+async def _open(stack: AsyncExitStack, world: World, seat: str, job: Job) -> Watcher | DockgateError:
+    try:
+        opening: AbstractAsyncContextManager[Watcher]
+        if seat == HERE:
+            opening = tracing.here(job)
+        else:
+            opening = tracing.on_host(world.engine(seat), (await world.node(seat)).id, job)
+        return await stack.enter_async_context(opening)
+    except DockgateError as error:
+        return error
+
+
+async def _evidence(
+    prediction: Prediction, watchers: Mapping[str, Watcher], jobs: Mapping[str, Job], port: int
+) -> Evidence:
+    answer = tracing.answer(await watchers[prediction.request.vantage].ask("send"))
+    reports = dict(zip(watchers, await asyncio.gather(*map(_report, watchers.values())), strict=True))
+    said = {seat: each for seat, each in reports.items() if not isinstance(each, DockgateError)}
+    lost = {seat: each.what for seat, each in reports.items() if isinstance(each, DockgateError)}
+    return Evidence(
+        port=port,
+        answer=answer,
+        sightings=tuple(item for seat, each in said.items() for item in tracing.sightings(seat, each)),
+        verdicts=tuple(item for seat, each in said.items() for item in tracing.verdicts(seat, each)),
+        listeners=tuple(item for seat, each in said.items() for item in tracing.listeners(seat, each)),
+        blind=(
+            *(((seat, ns), str(why)) for seat in said for ns, why in said[seat]["errors"].items()),
+            *(((seat, ns), why) for seat, why in lost.items() for ns in jobs[seat].places),
+        ),
+    )
+
+
+async def _report(watcher: Watcher) -> dict[str, Any] | DockgateError:
+    try:
+        found: dict[str, Any] = await watcher.ask("report")
+    except DockgateError as error:
+        return error
+    return found
+
+
+async def _log(world: World, prediction: Prediction, evidence: Evidence) -> LogLine | None:
+    """HAProxy writes its line when the request has ended, which may be a moment after we have its answer."""
+    if prediction.balancer is None or not evidence.answer.source:
+        return None
+    engine = world.engine(prediction.balancer.seat)
+    for _ in range(LOG_TRIES if evidence.answer.outcome == "answered" else 1):
+        try:
+            lines = await engine.last_lines(prediction.balancer.name, since=evidence.answer.at // 1_000_000 - CLOCKS_S)
+        except EngineError:
+            return None  # its log driver may not let it be read; the walk says that the line is missing
+        found = find(lines, evidence.port, prediction.frontend)
+        if found is not None:
+            return found
+        await asyncio.sleep(LOG_PAUSE_S)
+    return None
+
+
+async def _connections(walk: Walk, watchers: Mapping[str, Watcher]) -> tuple[tuple[str, Ends, Ends], ...]:
+    """Conntrack's word on both sessions, from each host that translates."""
+    assert walk.evidence is not None
+    ports = {walk.evidence.port, *(step.hop.before.sport for step in walk.steps if step.seen)}
+    seats = sorted({step.hop.place.seat for step in walk.steps if step.translation and step.seen} & set(watchers))
+    line = json.dumps({"conntrack": sorted(ports)})
+    said = await asyncio.gather(*(watchers[seat].ask(line) for seat in seats))
+    return tuple(item for seat, each in zip(seats, said, strict=True) for item in tracing.connections(seat, each))
+
+
+async def _routes(walk: Walk, watchers: Mapping[str, Watcher]) -> tuple[tuple[tuple[str, str], str], ...]:
+    """The kernel's word on the way on from each place and back, where it has something against it."""
+    found = []
+    for step in walk.steps:
+        place, ends = step.hop.place, step.hop.before
+        there = step.hop.outer[1] if step.hop.outer else step.hop.after.address
+        back = ends.source or walk.steps[0].hop.before.source
+        if place.seat in watchers:
+            asked = [place.namespace, [address for address in (there, back) if address]]
+            said = await watchers[place.seat].ask(json.dumps({"route": asked}))
+            found += [(place.key, tracing.route(each)) for each in said]
+    return tuple((key, text) for key, text in found if text)

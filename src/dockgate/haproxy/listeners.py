@@ -1,0 +1,116 @@
+"""Listeners: a VIP's ports, its routes and its statistics page.
+
+Role: one frontend a port; routes become ``use_backend`` lines in the order of precedence they come in. What is done
+with requests is in ``requests``.
+Invariant: the host is compared in lower case without port or final dot, the path by whole segments; what nothing
+matches goes to the port's pool or, where there is none, gets a 404. The statistics page answers on every HTTP port
+even when no pool has a member, and never without its password.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from dockgate.haproxy.access_log import log_lines
+from dockgate.haproxy.pools import backend_name
+from dockgate.haproxy.requests import connection_rules, host_condition, path_condition, request_rules
+from dockgate.haproxy.tls import bind_options, passed_on, tls_lines, until_named
+from dockgate.haproxy.tree import Backend, Frontend, Line, Section, UseBackend, line
+from dockgate.haproxy.words import name
+from dockgate.model.desired import Listen, Route, Stats, Vip
+
+NO_ROUTE = "dockgate:no-route"
+NO_NAME = "dockgate:no-name"
+COMPRESSED = (
+    *("text/html", "text/plain", "text/css", "text/csv", "text/javascript", "text/xml"),
+    *("application/javascript", "application/json", "application/xml", "application/manifest+json", "image/svg+xml"),
+)
+"""What gets smaller by it; pictures, films and archives are compressed already."""
+
+STATS_USERS = "stats_users"
+
+
+def frontend(vip: Vip, listen: Listen) -> Frontend:
+    """The frontend of one port."""
+    routed = listen.mode == "http" and listen.redirect is None
+    routes = tuple(_use_backend(route) for route in vip.routes) if routed else passed_on(listen)
+    lines = tuple(_tcp(vip, listen)) if listen.mode == "tcp" else (*_http(vip, listen), *tls_lines(vip, listen))
+    default = backend_name(listen.pool) if listen.pool else NO_NAME if listen.sni else NO_ROUTE
+    return Frontend(
+        name(f"{vip.name}-{listen.port}"),
+        f":{listen.port}",
+        lines,
+        routes,
+        default,
+        listen.source,
+        bind_options(listen),
+    )
+
+
+def no_route() -> Backend:
+    """Where a request goes that no route matches, on a port without a pool of its own."""
+    words = ("status", "404", "content-type", "text/plain", "string", "no route for this host and path")
+    lines = (
+        line("mode", "http"),
+        line("timeout", "connect", "1s"),
+        line("timeout", "server", "1s"),
+        line("http-request", "return", *words),
+    )
+    return Backend(NO_ROUTE, lines)
+
+
+def no_name() -> Backend:
+    """Where a connection goes that asks for no name we know, on a port without a pool of its own: it is closed."""
+    lines = (
+        line("mode", "tcp"),
+        line("timeout", "connect", "1s"),
+        line("timeout", "server", "1s"),
+        line("tcp-request", "content", "reject"),
+    )
+    return Backend(NO_NAME, lines)
+
+
+def users(vip: Vip) -> tuple[Section, ...]:
+    """Who may see the statistics page. The password stands here as a crypt(3) hash only."""
+    if vip.stats is None:
+        return ()
+    entry = line("user", vip.stats.user, "password", vip.stats.password_hash, origin=vip.stats.source)
+    return (Section("userlist", STATS_USERS, (entry,), vip.stats.source),)
+
+
+def _tcp(vip: Vip, listen: Listen) -> Iterator[Line]:
+    yield line("mode", "tcp", origin=listen.source)
+    yield from log_lines(vip, "tcp")
+    yield from connection_rules(vip, listen)
+    yield from until_named(listen)
+
+
+def _http(vip: Vip, listen: Listen) -> Iterator[Line]:
+    yield line("mode", "http")
+    yield from log_lines(vip, "http")
+    # On a reload the leaving worker closes a client's connection with its next response, never under a request.
+    yield line("option", "idle-close-on-response")
+    yield from connection_rules(vip, listen)
+    if listen.redirect is not None:
+        return
+    yield from request_rules(vip)
+    if vip.http.compression:
+        yield line("compression", "algo", "gzip", origin=vip.http.source)
+        yield line("compression", "type", *COMPRESSED, origin=vip.http.source)
+    if vip.stats:
+        yield from _stats(vip.stats)
+
+
+def _stats(stats: Stats) -> Iterator[Line]:
+    at = stats.source
+    yield line("stats", "enable", origin=at)
+    yield line("stats", "uri", stats.path, origin=at)
+    yield line("stats", "hide-version")
+    yield line("stats", "show-legends")
+    yield line("stats", "refresh", "10s")
+    yield line("stats", "http-request", "auth", "realm", "dockgate", "unless", "{", f"http_auth({STATS_USERS})", "}")
+
+
+def _use_backend(route: Route) -> UseBackend:
+    conditions = [*host_condition(route.host), *path_condition(route.path)]
+    return UseBackend(backend_name(route.pool), tuple(conditions), route.source)

@@ -1,0 +1,38 @@
+"""Versions: the one table of what differs between the HAProxy versions that dockgate supports.
+
+Role: answer "what does this version want written here". Everything else in this package is the same for all of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dockgate.model.desired import HaproxyVersion
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """``first_check``: server options that keep a checked server without traffic until its first good check.
+
+    ``unresolved``: what ``init-addr`` falls back to for a checked server whose name does not resolve (yet).
+    """
+
+    first_check: tuple[str, ...]
+    unresolved: str
+
+
+NOWHERE = "255.255.255.255"
+
+_DIALECTS: dict[HaproxyVersion, Dialect] = {
+    # Before 3.1 a server that leaves maintenance (its name resolves) is up until a check fails. A fallback address
+    # that every connect fails on at once (no TCP to broadcast) makes it down by its checks instead of in maintenance,
+    # and then a good check is needed before it gets traffic.
+    "3.0": Dialect(first_check=(), unresolved=NOWHERE),
+    "3.2": Dialect(first_check=("init-state", "fully-down"), unresolved="none"),
+}
+
+NOWHERE_ADDRESSES = tuple(sorted({each.unresolved for each in _DIALECTS.values()} - {"none"}))
+
+
+def dialect(version: HaproxyVersion) -> Dialect:
+    return _DIALECTS[version]

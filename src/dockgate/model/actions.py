@@ -1,0 +1,434 @@
+"""Actions: the only things dockgate ever does to the world. Plain data; each has one effect on one host.
+
+An action says *what*; the plan's step around it says *why*. Containers, networks and volumes are named; whatever is
+removed is also given by its id, so that a namesake made in the meantime is not touched. ``__str__`` is the line that
+a person reads in ``dockgate plan``, in the progress of ``up`` and in the log.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from .desired import Desired, Mode
+from .objects import ContainerSpec, NetworkSpec
+from .replacing import MemberAction
+from .source import Source
+from .tls import TlsFile
+
+
+@dataclass(frozen=True)
+class HaproxyConfig:
+    """A rendered configuration. ``origins[i]`` is where line i+1 comes from in the user's file, or None.
+
+    ``structure``: a hash over everything that needs a reload when it changes; weights and slot addresses, which the
+    runtime socket can set, are not in it. It stands in the text as the global description.
+    """
+
+    text: str = field(repr=False)
+    structure: str
+    origins: tuple[Source | None, ...] = field(default=(), repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class ServerChange:
+    """One change to a server of a running HAProxy. Only the fields that are not None are set, in this order:
+    state maint, address and port, weight, state ready or drain. Never an address on a server that DNS resolves."""
+
+    pool: str
+    server: str
+    state: Literal["ready", "drain", "maint"] | None = None
+    weight: int | None = None
+    address: str | None = None
+    port: int | None = None
+
+    def __str__(self) -> str:
+        parts = [f"{self.address}:{self.port}"] if self.address is not None else []
+        parts += [f"weight {self.weight}"] if self.weight is not None else []
+        parts += [self.state] if self.state is not None else []
+        return f"{self.pool}/{self.server} {', '.join(parts)}"
+
+
+@dataclass(frozen=True)
+class TlsQuestion:
+    """A request over TLS. ``name``: the server name asked for, "" for none. ``shown``: SHA-256 fingerprints, of which
+    the certificate that comes back must have one. ``needs_client``: there is no answer without a client's."""
+
+    name: str = ""
+    shown: tuple[str, ...] = field(default=(), repr=False)
+    needs_client: bool = False
+
+
+@dataclass(frozen=True)
+class ProofRequest:
+    """One request through a VIP. For mode tcp: a connection that opens. ``pool``: the pool that must answer."""
+
+    address: str
+    port: int
+    mode: Mode
+    pool: str
+    host_header: str = ""
+    path: str = "/"
+    tls: TlsQuestion | None = None
+
+
+@dataclass(frozen=True)
+class LoadImage:
+    """Bring an image to a host. ``origin``: "archive" (here), "build" (its Dockerfile), "pull", or another host."""
+
+    host: str
+    image: str
+    origin: str
+
+    def __str__(self) -> str:
+        how = {
+            "archive": "from the local archive",
+            "build": "built from its Dockerfile",
+            "pull": "pulled from its registry",
+        }.get(self.origin, f"copied from {self.origin}")
+        return f"load image {self.image}, {how}"
+
+
+@dataclass(frozen=True)
+class CreateNetwork:
+    host: str
+    spec: NetworkSpec
+
+    def __str__(self) -> str:
+        if self.spec.kind == "address":
+            return f"put address {self.spec.gateway} on the host"
+        kind = f"{'internal ' if self.spec.internal else ''}{self.spec.driver}"
+        return f"create {kind} network {self.spec.name}"
+
+
+@dataclass(frozen=True)
+class RemoveNetwork:
+    """``id`` is "" only where the removal takes back what the same plan created, whose id nobody could know before."""
+
+    host: str
+    name: str
+    id: str
+    address: str = ""
+
+    def __str__(self) -> str:
+        return f"take address {self.address} off the host" if self.address else f"remove network {self.name}"
+
+
+@dataclass(frozen=True)
+class CreateVolume:
+    host: str
+    name: str
+    project: str
+    owner: str
+    kind: Literal["config", "rules"] = "config"
+
+    def __str__(self) -> str:
+        return f"create volume {self.name}"
+
+
+@dataclass(frozen=True)
+class RemoveVolume:
+    host: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"remove volume {self.name}"
+
+
+@dataclass(frozen=True)
+class CreateContainer:
+    """Create, not start, on the first of the spec's networks; the others are ``ConnectNetwork`` actions."""
+
+    host: str
+    spec: ContainerSpec
+
+    def __str__(self) -> str:
+        ports = ", ".join(f"{p.host_address}:{p.host_port}" for p in self.spec.publish)
+        return f"create container {self.spec.name}" + (f" for {ports}" if ports else "")
+
+
+@dataclass(frozen=True)
+class StartContainer:
+    host: str
+    container: str
+
+    def __str__(self) -> str:
+        return f"start container {self.container}"
+
+
+@dataclass(frozen=True)
+class StopContainer:
+    """Ask it to finish what it is doing, wait at most ``grace_s`` seconds, then end it."""
+
+    host: str
+    container: str
+    grace_s: int = 10
+
+    def __str__(self) -> str:
+        return f"stop container {self.container}"
+
+
+@dataclass(frozen=True)
+class RemoveContainer:
+    host: str
+    container: str
+    id: str
+
+    def __str__(self) -> str:
+        return f"remove container {self.container}"
+
+
+@dataclass(frozen=True)
+class ConnectNetwork:
+    host: str
+    container: str
+    network: str
+
+    def __str__(self) -> str:
+        return f"connect {self.container} to network {self.network}"
+
+
+@dataclass(frozen=True)
+class DisconnectNetwork:
+    host: str
+    container: str
+    network: str
+
+    def __str__(self) -> str:
+        return f"disconnect {self.container} from network {self.network}"
+
+
+@dataclass(frozen=True)
+class WriteConfig:
+    """Put a candidate configuration beside the active one. Nothing uses it yet."""
+
+    host: str
+    container: str
+    config: HaproxyConfig
+
+    def __str__(self) -> str:
+        return f"write configuration {self.config.structure} for {self.container}"
+
+
+@dataclass(frozen=True)
+class PutTlsFiles:
+    """Put TLS files into the volume of a load balancer, each replaced whole. ``live``: those that its HAProxy has
+    loaded are replaced there first, over the runtime socket; what it refuses is not put. Keys are read only then.
+    """
+
+    host: str
+    container: str
+    files: tuple[TlsFile, ...]
+    live: tuple[TlsFile, ...] = ()
+
+    def __str__(self) -> str:
+        which = "" if self.live == self.files else f": {', '.join(map(str, self.live))}"
+        how = f", live over the runtime socket{which}" if self.live else ""
+        return f"put {', '.join(map(str, self.files))} into the volume of {self.container}{how}"
+
+
+@dataclass(frozen=True)
+class RemoveTlsFiles:
+    """Take TLS files out of the volume of a load balancer."""
+
+    host: str
+    container: str
+    names: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"remove {', '.join(self.names)} from the volume of {self.container}"
+
+
+@dataclass(frozen=True)
+class ValidateConfig:
+    """Let ``haproxy -c`` of the same image judge the candidate. A refused one is kept as refused.cfg."""
+
+    host: str
+    container: str
+    config: HaproxyConfig
+
+    def __str__(self) -> str:
+        return f"check configuration {self.config.structure} with HAProxy"
+
+
+@dataclass(frozen=True)
+class ActivateConfig:
+    """Make the candidate the active configuration on disk; the last one that was proved is kept as previous.cfg.
+
+    ``must_serve``: what its proof will ask for, noted beside it so that a run which ends before is not forgotten.
+    """
+
+    host: str
+    container: str
+    config: HaproxyConfig
+    must_serve: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"activate configuration {self.config.structure}"
+
+
+@dataclass(frozen=True)
+class RestoreConfig:
+    """Make previous.cfg the active configuration on disk again."""
+
+    host: str
+    container: str
+
+    def __str__(self) -> str:
+        return f"go back to the previous configuration of {self.container}"
+
+
+@dataclass(frozen=True)
+class ReloadConfig:
+    """Seamless reload of the active configuration: same container, same sockets, no connection cut."""
+
+    host: str
+    container: str
+
+    def __str__(self) -> str:
+        return f"reload {self.container} (seamless)"
+
+
+@dataclass(frozen=True)
+class SetServers:
+    """Change servers of the running HAProxy over its runtime socket."""
+
+    host: str
+    container: str
+    changes: tuple[ServerChange, ...]
+
+    def __str__(self) -> str:
+        return f"set {'; '.join(map(str, self.changes))} over the runtime socket"
+
+
+@dataclass(frozen=True)
+class Announce:
+    """Tell the LAN by gratuitous ARP that ``address`` is at this host now."""
+
+    host: str
+    address: str
+
+    def __str__(self) -> str:
+        return f"announce {self.address} on the LAN"
+
+
+@dataclass(frozen=True)
+class Prove:
+    """Ask the VIP for real. ``vantage``: the host whose node container asks.
+
+    ``must_serve``: pools that had a usable server before the change; they must have one after it and answer. Other
+    pools may answer 503: nobody is there yet.
+    """
+
+    host: str
+    vip: str
+    container: str
+    structure: str
+    vantage: str
+    requests: tuple[ProofRequest, ...]
+    must_serve: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        where = ", ".join(dict.fromkeys(f"{r.address}:{r.port}" for r in self.requests))
+        return f"ask {where} from {self.vantage}"
+
+
+@dataclass(frozen=True)
+class ApplyRules:
+    """Bring a file's firewall into force on a host: checked by nft, replaced whole, forbidden connections cut.
+
+    What it asks for is made into rules when it is carried out, since a container has its address only once it runs. The
+    rules are on trial: they are taken back by the host itself after ``limit_s`` seconds unless they are kept.
+    ``confirm``: it is the operator who keeps them.
+    """
+
+    host: str
+    desired: Desired = field(repr=False)
+    limit_s: int
+    confirm: bool = False
+
+    def __str__(self) -> str:
+        who = "unless confirmed" if self.confirm else "unless proved"
+        return f"put the firewall into force, for {self.limit_s} s {who}"
+
+
+@dataclass(frozen=True)
+class ProveRules:
+    """The host can still be reached: its engine over a new connection, and from the node container of ``vantage`` the
+    failsafe ``ports`` at ``address`` and the VIPs, of which ``must_serve`` pools answered before.
+
+    ``vantage`` "": there is no other host to ask from. ``requests``: empty where no VIP is on it.
+    """
+
+    host: str
+    desired: Desired = field(repr=False)
+    vantage: str = ""
+    address: str = ""
+    ports: tuple[int, ...] = ()
+    requests: tuple[ProofRequest, ...] = ()
+    must_serve: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        where = f", ask it from {self.vantage}" if self.vantage else ""
+        return f"connect to its engine anew{where}"
+
+
+@dataclass(frozen=True)
+class KeepRules:
+    """What is on trial is kept."""
+
+    host: str
+
+    def __str__(self) -> str:
+        return "keep the firewall's rules"
+
+
+@dataclass(frozen=True)
+class RevertRules:
+    """Back to the rules that are kept; none kept means no table of ours."""
+
+    host: str
+
+    def __str__(self) -> str:
+        return "go back to the firewall's previous rules"
+
+
+@dataclass(frozen=True)
+class RemoveRules:
+    """No table of ours on the host any more."""
+
+    host: str
+
+    def __str__(self) -> str:
+        return "remove the firewall's rules"
+
+
+Action: TypeAlias = (
+    LoadImage
+    | CreateNetwork
+    | RemoveNetwork
+    | CreateVolume
+    | RemoveVolume
+    | CreateContainer
+    | StartContainer
+    | StopContainer
+    | RemoveContainer
+    | ConnectNetwork
+    | DisconnectNetwork
+    | WriteConfig
+    | PutTlsFiles
+    | RemoveTlsFiles
+    | ValidateConfig
+    | ActivateConfig
+    | RestoreConfig
+    | ReloadConfig
+    | SetServers
+    | Announce
+    | Prove
+    | MemberAction
+    | ApplyRules
+    | ProveRules
+    | KeepRules
+    | RevertRules
+    | RemoveRules
+)

@@ -1,0 +1,52 @@
+"""HAProxy's own word on a request: its line in httplog format or as JSON, found by the client's port."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+
+from .model import LogLine
+
+_LINE = re.compile(
+    r"(?P<client>[0-9a-f.:]+):(?P<port>\d+) \[[^\]]+\] (?P<frontend>\S+?)~? (?P<pool>[^\s/]+)/(?P<server>\S+)"
+    r" (?P<times>-?\d+/-?\d+/-?\d+/-?\d+/\+?-?\d+) (?P<status>-?\d+) \S+ \S+ \S+ (?P<ending>\S{4})"
+    r" \d+/\d+/\d+/\d+/\+?(?P<retries>\d+) "
+)
+
+
+def find(lines: Iterable[str], port: int, frontend: str) -> LogLine | None:
+    """The last line of the frontend with this client port."""
+    found = None
+    for line in lines:
+        said = _json(line, port, frontend) if "{" in line else _text(line, port, frontend)
+        found = said or found
+    return found
+
+
+def _text(line: str, port: int, frontend: str) -> LogLine | None:
+    match = _LINE.search(line)
+    if match is None or int(match["port"]) != port or match["frontend"] != frontend:
+        return None
+    request, queue, connect, response, total = (int(text.lstrip("+")) for text in match["times"].split("/"))
+    return LogLine(
+        match["client"], match["frontend"], match["pool"], match["server"], request, queue, connect, response,
+        total, int(match["status"]), match["ending"], int(match["retries"]),
+    )  # fmt: skip
+
+
+def _json(line: str, port: int, frontend: str) -> LogLine | None:
+    """As ``haproxy.access_log`` makes it. What a member wrote into the log of a container of its own is not ours."""
+    try:
+        said = json.loads(line[line.index("{") :])
+        if int(said["port"]) != port or str(said["listener"]).rstrip("~") != frontend:
+            return None
+        request, queue, connect, response, total = (
+            int(said[f"{name}_ms"]) for name in ("request", "queue", "connect", "answer", "total")
+        )
+        return LogLine(
+            str(said["client"]), frontend, str(said["pool"]), str(said["member"]), request, queue, connect, response,
+            total, int(said["status"]), str(said["ended"]), int(said["retries"]),
+        )  # fmt: skip
+    except (ValueError, KeyError, TypeError):
+        return None

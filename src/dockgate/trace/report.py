@@ -1,0 +1,194 @@
+"""A walk told: as lines for a person, and as JSON for a script. Pure; the same walk gives the same bytes."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from typing import Any
+
+from .model import Step, Verdict, Walk
+from .stop import where
+
+_TITLES = {1: "session 1: client to load balancer", 2: "session 2: load balancer to server"}
+
+
+def lines(walk: Walk, width: int = 80) -> tuple[tuple[str, str], ...]:
+    """Style ("", "bold", "red", "green", "yellow") and text, none longer than ``width``."""
+    return tuple(
+        (style, part)
+        for style, text in _lines(walk)
+        for part in (textwrap.wrap(text, width, subsequent_indent=_indent(text), break_long_words=True) or [""])
+    )
+
+
+def _indent(text: str) -> str:
+    return " " * min(len(text) - len(text.lstrip()) + 4, 20)
+
+
+def _lines(walk: Walk) -> Iterator[tuple[str, str]]:
+    yield "bold", _head(walk)
+    session = 0
+    for number, step in enumerate(walk.steps, 1):
+        if step.hop.session != session:
+            if step.hop.session == 2:
+                yield from _haproxy(walk)
+            session = step.hop.session
+            yield "", ""
+            yield "bold", _TITLES[session]
+        yield from _step(walk, number, step)
+    if session == 1:
+        yield from _haproxy(walk)
+    if walk.process:
+        yield "", f"    answered by {walk.process}"
+    yield "", ""
+    if walk.evidence is not None and walk.steps:
+        yield from _back(walk.steps)
+    for text in walk.disagreements:
+        yield "yellow", f"not as predicted: {text}"
+    for text in walk.notes:
+        yield "", f"note: {text}"
+    if walk.stop is not None:
+        yield "red", f"stopped at {walk.stop.where}: {walk.stop.why}"
+        yield "", f"  next: {walk.stop.hint}"
+    yield "bold", count(walk)
+
+
+def _head(walk: Walk) -> str:
+    request = walk.prediction.request
+    asked = f"GET {request.url} from {request.asker}"
+    if walk.evidence is None:
+        return f"{asked}: predicted, nothing sent"
+    answer = walk.evidence.answer
+    said = str(answer.status) if answer.status else f"{answer.outcome}{f' ({answer.error})' if answer.error else ''}"
+    return f"{asked}: {said} in {_ms(answer.total_us)}"
+
+
+def _step(walk: Walk, number: int, step: Step) -> Iterator[tuple[str, str]]:
+    place = step.hop.place
+    title = (
+        f"{number:2}  {place.kind} {where(step)}"
+        if place.kind in ("host", "container")
+        else f"{number:2}  {where(step)}"
+    )
+    if walk.evidence is not None and not step.seen:
+        yield "yellow", f"{title}: not seen"
+        return
+    took = f"  {_ms(step.took_us)}" if step.took_us is not None else ""
+    through = f": {', '.join(step.interfaces)}" if step.interfaces else ""
+    yield "", f"{title}{through}{took}"
+    before, after = step.hop.before, step.hop.after
+    yield "", f"      {before}"
+    if step.translation:
+        yield "green", f"      {step.translation} to {after}"
+    outer = step.outer or ((*step.hop.outer, 0) if step.hop.outer else None)
+    if outer:
+        yield "", f"      in VXLAN{f' {outer[2]}' if outer[2] else ''}, UDP 4789, {outer[0]} > {outer[1]}"
+    for verdict in step.verdicts:
+        yield ("red" if verdict.verdict == "drop" else ""), f"      {_did(verdict)} {verdict}"
+
+
+def _did(verdict: Verdict) -> str:
+    if verdict.verdict == "drop":
+        return "dropped by"
+    return "translated by" if verdict.table == "nat" else "let through by"
+
+
+def _haproxy(walk: Walk) -> Iterator[tuple[str, str]]:
+    prediction = walk.prediction
+    if not prediction.frontend:
+        return
+    yield "", ""
+    log = walk.evidence.log if walk.evidence else None
+    server = log.server if log else walk.chosen.name if walk.chosen else "none"
+    words = "it may pick" if walk.evidence is None else "server"
+    yield (
+        "bold",
+        f"HAProxy: frontend {prediction.frontend}, pool {log.pool if log else prediction.pool}, {words} {server}",
+    )
+    if walk.why:
+        yield "", f"    why: {walk.why}"
+    if log:
+        times = (f"request {_log(log.request_ms)}, queue {_log(log.queue_ms)}, connect {_log(log.connect_ms)}, "
+                 f"response {_log(log.response_ms)}, all {_log(log.total_ms)}; retries {log.retries}")  # fmt: skip
+        yield "", f"    {times}; status {log.status}, ended {log.ending}"
+
+
+def _back(steps: Iterable[Step]) -> Iterator[tuple[str, str]]:
+    found = tuple(steps)
+    back = [number for number, step in enumerate(found, 1) if step.back]
+    way = ", ".join(map(str, reversed(back))) or "none"
+    undone = all(step.undone for step in found if step.translation and step.back)
+    yield "", f"the answer came back through hops {way}{', each translation undone' if back and undone else ''}"
+
+
+def count(walk: Walk) -> str:
+    told = [_many(len(walk.told), "hop"), _many(walk.translations, "translation"), _many(walk.sessions, "session")]
+    if walk.client_seen:
+        told.append(f"the server {'sees' if walk.evidence is None else 'saw'} {walk.client_seen} as its client")
+    return ", ".join(told)
+
+
+def _many(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _ms(us: int) -> str:
+    return f"{us / 1000:.2f} ms"
+
+
+def _log(ms: int) -> str:
+    return f"{ms} ms" if ms >= 0 else "-"
+
+
+def as_json(walk: Walk) -> dict[str, Any]:
+    evidence = walk.evidence
+    return {
+        "request": asdict(walk.prediction.request),
+        "vip": walk.prediction.vip,
+        "arrived": walk.arrived if evidence is not None else None,
+        "answer": asdict(evidence.answer) if evidence else None,
+        "steps": [_step_json(step) for step in walk.steps],
+        "haproxy": {
+            "frontend": walk.prediction.frontend,
+            "pool": walk.prediction.pool,
+            "server": walk.chosen.name if walk.chosen else None,
+            "why": walk.why,
+            "log": asdict(evidence.log) if evidence and evidence.log else None,
+            "servers": [{"name": s.name, "status": s.status, "up": s.up} for s in walk.prediction.servers],
+        },
+        "process": walk.process or None,
+        "connections": [
+            {"host": seat, "there": asdict(there), "back": asdict(back)}
+            for seat, there, back in (evidence.connections if evidence else ())
+        ],
+        "disagreements": list(walk.disagreements),
+        "notes": list(walk.notes),
+        "stop": asdict(walk.stop) if walk.stop else None,
+        "count": {
+            "hops": len(walk.told),
+            "translations": walk.translations,
+            "sessions": walk.sessions,
+            "client_seen": walk.client_seen or None,
+        },
+    }
+
+
+def _step_json(step: Step) -> dict[str, Any]:
+    return {
+        "session": step.hop.session,
+        "place": asdict(step.hop.place),
+        "seen": step.seen,
+        "back": step.back,
+        "before": asdict(step.hop.before),
+        "after": asdict(step.hop.after),
+        "translation": step.translation or None,
+        "interfaces": list(step.interfaces),
+        "took_us": step.took_us,
+        "vxlan": list(step.outer or step.hop.outer or ()) or None,
+        "rules": [
+            {"verdict": v.verdict, "whose": v.whose, "family": v.family, "table": v.table, "chain": v.chain,
+             "handle": v.handle, "text": str(v)}
+            for v in step.verdicts
+        ],
+    }  # fmt: skip

@@ -1,0 +1,175 @@
+"""Changes of a running HAProxy, over its runtime socket and by reloads, on both real versions."""
+
+from __future__ import annotations
+
+import http.client
+from dataclasses import replace
+
+import pytest
+from tests.contract.haproxy_process import FakeDns, Haproxy, WebMember
+from tests.contract.haproxy_stage import CHECK, NAMED, all_up, ask, carry_out, config, one_pool
+
+from dockgate.haproxy import model
+from dockgate.haproxy.build import ResolvedServer
+from dockgate.haproxy.render import render
+from dockgate.haproxy.runtime import changes, commands, inverse, parse_command_output
+from dockgate.haproxy.state import carry_over
+from dockgate.model.actions import ServerChange
+from dockgate.model.desired import (
+    ByName,
+    HaproxyVersion,
+    Member,
+    Pool,
+    Published,
+    Route,
+)
+
+pytestmark = pytest.mark.lab
+pytest_plugins = ["tests.contract.haproxy_fixtures"]
+
+
+# --- changes of a running process ---
+
+SLOTS = Pool("slots", Published((Member("a"), Member("b", 50))), 8080, check=CHECK)
+
+
+def test_changes_bring_a_running_process_to_its_configuration_and_their_inverse_back(
+    haproxy: Haproxy, version: HaproxyVersion, web: WebMember, other: WebMember
+) -> None:
+    before = one_pool(SLOTS, ResolvedServer("a", "127.1.0.1", 8080)).tree(version)
+    weighted = replace(SLOTS, membership=Published((Member("a", 7), Member("b", 50))))
+    after = one_pool(weighted, ResolvedServer("a", None, 0, 7), ResolvedServer("b", "127.1.0.2", 8080, 50)).tree(
+        version
+    )
+    assert render(before).structure == render(after).structure
+    haproxy.start(render(before).text)
+    all_up(haproxy, ("slots", "a"))
+    start = haproxy.running()
+    assert changes(before, start) == ()
+
+    wanted = changes(after, start)
+    carry_out(haproxy, wanted)
+    all_up(haproxy, ("slots", "b"))
+    assert changes(after, haproxy.running()) == ()
+    assert ask() == (200, "127.1.0.2")
+
+    carry_out(haproxy, tuple(inverse(change, start) for change in reversed(wanted)))
+    all_up(haproxy, ("slots", "a"))
+    assert changes(before, haproxy.running()) == ()
+    assert ask() == (200, "127.1.0.1")
+
+
+def test_the_model_of_a_process_does_what_the_process_does(
+    haproxy: Haproxy, version: HaproxyVersion, web: WebMember, other: WebMember
+) -> None:
+    before = one_pool(SLOTS, ResolvedServer("a", "127.1.0.1", 8080)).tree(version)
+    after = one_pool(SLOTS, ResolvedServer("b", "127.1.0.2", 8080, 9)).tree(version)
+    haproxy.start(render(before).text)
+    all_up(haproxy, ("slots", "a"))
+    modelled = model.fresh(before, version=version)
+
+    def shown(running: model.RunningHaproxy) -> list[tuple[str, str, int, str, int]]:
+        return [(each.name, each.address, each.port, each.status, each.weight) for each in running.servers]
+
+    assert shown(haproxy.running()) == shown(modelled)
+    for change in changes(after, modelled):
+        modelled = model.apply(change, modelled)
+        carry_out(haproxy, (change,))
+    all_up(haproxy, ("slots", "b"))
+    assert shown(haproxy.running()) == shown(modelled)
+
+
+def test_what_a_person_did_by_hand_is_left_alone(
+    haproxy: Haproxy, version: HaproxyVersion, dns: FakeDns, web: WebMember
+) -> None:
+    dns.names |= {"w1": ["127.1.0.1"], "w2": ["127.1.0.1"]}
+    case = replace(one_pool(NAMED), pools=(NAMED, SLOTS))
+    case = replace(case, vip=replace(case.vip, routes=(Route("slots", None, "/s"),)))
+    case = replace(case, resolved={"slots": (ResolvedServer("a", "127.1.0.1", 8080), ResolvedServer("b", None, 0, 50))})
+    haproxy.start(config(case, version).text)
+    all_up(haproxy, ("named", "w1"), ("named", "w2"), ("slots", "a"))
+    for command in ("named/w1 state drain", "named/w2 state maint", "slots/a state maint"):
+        haproxy.ask(f"set server {command}")
+    assert changes(case.tree(version), haproxy.running()) == ()
+
+
+def test_a_refused_command_is_told_in_haproxys_words(haproxy: Haproxy, version: HaproxyVersion) -> None:
+    haproxy.start(config(one_pool(NAMED), version).text)
+    (command,) = commands(ServerChange("named", "nobody", weight=3))
+    assert parse_command_output(haproxy.ask(command)) == "No such server."
+
+
+# --- reloads ---
+
+
+def reload_as_dockgate_does(haproxy: Haproxy, text: str) -> None:
+    (haproxy.root / "run/haproxy/state").write_text(carry_over(haproxy.ask("show servers state").strip("\n"), text))
+    haproxy.reload(text)
+
+
+def test_a_reload_keeps_health_and_what_was_done_by_hand(
+    haproxy: Haproxy, version: HaproxyVersion, dns: FakeDns, web: WebMember, other: WebMember
+) -> None:
+    dns.names |= {"w1": ["127.1.0.1"], "w2": ["127.1.0.2"]}
+    haproxy.start(config(one_pool(NAMED), version).text)
+    all_up(haproxy, ("named", "w1"), ("named", "w2"))
+    haproxy.ask("set server named/w2 state drain")
+    after = config(one_pool(replace(NAMED, check=replace(CHECK, fall=3))), version)
+    reload_as_dockgate_does(haproxy, after.text)
+    assert (haproxy.status("named", "w1"), haproxy.status("named", "w2")) == ("UP", "DRAIN")
+    assert haproxy.running().structure == after.structure
+    assert {ask() for _ in range(4)} == {(200, "127.1.0.1")}
+
+
+def test_a_reload_follows_a_changed_port_and_weight_and_fills_an_emptied_slot(
+    haproxy: Haproxy, version: HaproxyVersion, dns: FakeDns, web: WebMember
+) -> None:
+    """HAProxy's own state file would keep the old port, the weight set at run time, and the slot in maintenance."""
+    dns.names["w1"] = ["127.1.0.1"]
+    moved = WebMember("127.1.0.1", 8081)
+    try:
+        before = replace(one_pool(NAMED), pools=(NAMED, SLOTS))
+        before = replace(before, vip=replace(before.vip, routes=(Route("slots", None, "/s"),)))
+        before = replace(before, resolved={"slots": (ResolvedServer("a", "127.1.0.1", 8080),)})
+        haproxy.start(config(before, version).text)
+        all_up(haproxy, ("named", "w1"), ("slots", "a"))
+        empty = replace(before, resolved={})
+        carry_out(haproxy, changes(empty.tree(version), haproxy.running()))
+        haproxy.ask("set server named/w1 weight 3")
+
+        after = replace(before, pools=(replace(NAMED, port=8081), SLOTS))
+        reload_as_dockgate_does(haproxy, config(after, version).text)
+        states = {(each.pool, each.name): each for each in haproxy.running().servers}
+        assert (states["named", "w1"].port, states["named", "w1"].weight) == (8081, 100)
+        all_up(haproxy, ("named", "w1"), ("slots", "a"))
+        assert changes(after.tree(version), haproxy.running()) == ()
+    finally:
+        moved.close()
+
+
+def test_a_member_added_by_a_reload_gets_no_request_before_its_first_good_check(
+    haproxy: Haproxy, version: HaproxyVersion, dns: FakeDns, web: WebMember, other: WebMember
+) -> None:
+    dns.names |= {"w1": ["127.1.0.1"], "w2": ["127.1.0.2"]}
+    other.status = 503
+    haproxy.start(config(one_pool(replace(NAMED, membership=ByName((Member("w1"),)))), version).text)
+    all_up(haproxy, ("named", "w1"))
+    reload_as_dockgate_does(haproxy, config(one_pool(NAMED), version).text)
+    while len(other.checks) < 3:
+        assert ask() == (200, "127.1.0.1")
+    assert other.received == []
+
+
+def test_requests_go_on_over_reloads(haproxy: Haproxy, version: HaproxyVersion, dns: FakeDns, web: WebMember) -> None:
+    dns.names["w1"] = ["127.1.0.1"]
+    configs = [config(one_pool(replace(NAMED, check=replace(CHECK, fall=fall))), version) for fall in (2, 3)]
+    haproxy.start(configs[0].text)
+    all_up(haproxy, ("named", "w1"))
+    connection = http.client.HTTPConnection("127.0.0.1", 80, timeout=10)  # http.client reopens what was said to close
+    for number in range(4):
+        reload_as_dockgate_does(haproxy, configs[(number + 1) % 2].text)
+        for _ in range(20):
+            connection.request("GET", "/")
+            response = connection.getresponse()
+            assert (response.status, response.read()) == (200, b"127.1.0.1")
+    connection.close()

@@ -1,0 +1,378 @@
+"""`dockgate trace` with a real request: the walk as the world has it, in both topologies, and every breakage named."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.scenarios.stage import DOCKGATE, Stage, eventually
+
+from dockgate.lab import Lab
+from dockgate.lab.address import CLIENT
+
+pytestmark = pytest.mark.lab
+
+URL = "http://docker1.lab.lab/"
+OLD_URL = "http://docker1.lab.lab:8080/"
+CLIENT_ADDRESS = "192.168.50.100"
+ADDRESS = {"docker1": "192.168.50.11", "docker2": "192.168.50.12", "docker3": "192.168.50.13"}
+
+
+class Tracer:
+    """One example with its members up, traced from the client host."""
+
+    def __init__(self, stage: Stage, file: Path, vip: str) -> None:
+        self.stage, self.file, self.vip = stage, file, vip
+        self.lab = stage.lab
+
+    def words(self, url: str, *more: str) -> list[str]:
+        return [sys.executable, "-m", "dockgate", "trace", url, "--file", str(self.file), *more]
+
+    def trace(self, url: str, *more: str, code: int = 0) -> dict[str, Any]:
+        done = self.lab.exec(CLIENT, self.words(url, "--output", "json", *more))
+        assert done.returncode == code, done.stdout[-3000:] + done.stderr
+        answer: dict[str, Any] = json.loads(done.stdout)
+        return answer
+
+    def stopped(self, url: str) -> dict[str, str]:
+        found: dict[str, str] = self.trace(url, code=1)["stop"]
+        return found
+
+    def inspect(self, host: str, container: str, form: str) -> str:
+        return self.lab.docker(host, "inspect", "-f", form, container).stdout.strip()
+
+    @property
+    def balancer(self) -> str:
+        return self.stage.balancer(self.file, self.vip)
+
+    def address(self, host: str, container: str, network: str) -> str:
+        return self.inspect(host, container, f'{{{{(index .NetworkSettings.Networks "{network}").IPAddress}}}}')
+
+    def nft(self, host: str, *words: str) -> str:
+        return self.lab.exec(host, ["nft", *words], check=True).stdout
+
+
+@pytest.fixture(scope="module")
+def overlay(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tracer]:
+    stage = Stage(lab, tmp_path_factory.mktemp("trace-overlay"))
+    file = stage.example("01-overlay")
+    try:
+        stage.up(file)
+        stage.start("docker2", "web1", network="presentation_backend")
+        stage.start("docker3", "web2", network="presentation_backend")
+        stage.members_up(file, "web1", "web2")
+        yield Tracer(stage, file, "web")
+    finally:
+        stage.clear()
+
+
+@pytest.fixture(scope="module")
+def published(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tracer]:
+    stage = Stage(lab, tmp_path_factory.mktemp("trace-published"))
+    file = stage.example("02-published")
+    try:
+        stage.up(file)
+        stage.start("docker2", "pub1", options=("--publish", "80"))
+        stage.start("docker3", "pub2", options=("--publish", "80"))
+        stage.up(file)
+        stage.members_up(file, "pub1", "pub2")
+        yield Tracer(stage, file, "old")
+    finally:
+        stage.clear()
+
+
+def ends(step: dict[str, Any], which: str = "before") -> tuple[str, str, int]:
+    found = step[which]
+    return found["source"], found["address"], found["dport"]
+
+
+def kinds(walk: dict[str, Any]) -> list[tuple[int, str, str]]:
+    return [(step["session"], step["place"]["kind"], step["place"]["seat"]) for step in walk["steps"]]
+
+
+# --- the walk
+
+
+def test_the_walk_over_the_overlay_is_the_worlds_field_by_field(overlay: Tracer) -> None:
+    walk = overlay.trace(URL)
+    server, home = walk["haproxy"]["server"], {"web1": "docker2", "web2": "docker3"}[walk["haproxy"]["server"]]
+    assert kinds(walk) == [
+        (1, "client", ""), (1, "host", "docker1"), (1, "container", "docker1"),
+        (2, "container", "docker1"), (2, "overlay", "docker1"), (2, "host", "docker1"),
+        (2, "host", home), (2, "overlay", home), (2, "container", home),
+    ]  # fmt: skip
+    assert all(step["seen"] and step["back"] for step in walk["steps"])
+    front = overlay.address("docker1", overlay.balancer, "bridge")
+    inside = overlay.address("docker1", overlay.balancer, "presentation_backend")
+    target = overlay.address(home, server, "presentation_backend")
+    steps = walk["steps"]
+    assert ends(steps[0]) == (CLIENT_ADDRESS, ADDRESS["docker1"], 80)
+    assert (steps[1]["translation"], ends(steps[1], "after")) == ("DNAT", (CLIENT_ADDRESS, front, 80))
+    assert {ends(step, "after") for step in steps[3:]} == {(inside, target, 80)}
+    assert [step["translation"] for step in steps] == [None, "DNAT", *[None] * 7]
+    assert {tuple(step["vxlan"][:2]) for step in steps if step["vxlan"]} == {(ADDRESS["docker1"], ADDRESS[home])}
+    assert steps[-1]["place"]["name"] == server
+    assert "web.py" in walk["process"]
+    assert walk["count"] == {"hops": 9, "translations": 1, "sessions": 2, "client_seen": inside}
+    assert walk["disagreements"] == []
+    assert walk["notes"] == []
+
+
+def test_the_rules_on_the_way_are_those_that_nft_lists_under_these_handles(overlay: Tracer) -> None:
+    rules = overlay.trace(URL)["steps"][1]["rules"]
+    assert {(rule["table"], rule["verdict"]) for rule in rules} == {("nat", "accept"), ("filter", "accept")}
+    for rule in rules:
+        listed = overlay.nft("docker1", "-a", "list", "chain", rule["family"], rule["table"], rule["chain"])
+        assert f"# handle {rule['handle']}\n" in listed
+
+
+def test_the_servers_own_word_on_its_client_is_the_traces(overlay: Tracer) -> None:
+    walk = overlay.trace(URL)
+    assert json.loads(overlay.stage.get(f"{URL}info")[1])["client"].startswith(walk["count"]["client_seen"])
+
+
+def test_the_walk_over_published_ports_has_nat_on_both_hosts(published: Tracer) -> None:
+    walk = published.trace(OLD_URL)
+    server, home = walk["haproxy"]["server"], {"pub1": "docker2", "pub2": "docker3"}[walk["haproxy"]["server"]]
+    steps = walk["steps"]
+    assert kinds(walk) == [
+        (1, "client", ""), (1, "host", "docker1"), (1, "container", "docker1"), (2, "container", "docker1"),
+        (2, "host", "docker1"), (2, "host", home), (2, "container", home),
+    ]  # fmt: skip
+    assert all(step["seen"] and step["back"] for step in steps)
+    front = published.address("docker1", published.balancer, "bridge")
+    target = published.address(home, server, "bridge")
+    port = int(published.inspect(home, server, '{{(index (index .NetworkSettings.Ports "80/tcp") 0).HostPort}}'))
+    assert ends(steps[1], "after") == (CLIENT_ADDRESS, front, 8080)
+    assert ends(steps[3]) == (front, ADDRESS[home], port)
+    assert ends(steps[4], "after") == (ADDRESS["docker1"], ADDRESS[home], port)
+    assert ends(steps[5], "after") == (ADDRESS["docker1"], target, 80)
+    assert [s["translation"] for s in steps] == [None, "DNAT", None, None, "MASQUERADE", "DNAT", None]
+    assert walk["count"] == {"hops": 7, "translations": 3, "sessions": 2, "client_seen": ADDRESS["docker1"]}
+    assert walk["disagreements"] == []
+    tracked = {(c["host"], c["there"]["dport"], c["back"]["source"]) for c in walk["connections"]}
+    assert {("docker1", 8080, front), ("docker1", port, ADDRESS[home]), (home, port, target)} <= tracked
+
+
+@pytest.mark.parametrize("vantage", ["docker1", "docker2"])
+def test_a_host_is_a_vantage_too(overlay: Tracer, vantage: str) -> None:
+    walk = overlay.trace(URL, "--from", vantage)
+    assert walk["steps"][0]["place"]["seat"] == vantage
+    assert ends(walk["steps"][0])[0] == ADDRESS[vantage]
+    assert all(step["seen"] for step in walk["steps"])
+    assert walk["disagreements"] == []
+
+
+def test_a_container_is_a_vantage_behind_one_more_translation(overlay: Tracer) -> None:
+    overlay.stage.start("docker3", "asker")
+    walk = overlay.trace(URL, "--from", "asker")
+    address = overlay.address("docker3", "asker", "bridge")
+    assert kinds(walk)[:3] == [(1, "container", "docker3"), (1, "host", "docker3"), (1, "host", "docker1")]
+    assert ends(walk["steps"][0]) == (address, ADDRESS["docker1"], 80)
+    assert walk["steps"][1]["translation"] == "MASQUERADE"
+    assert ends(walk["steps"][1], "after") == (ADDRESS["docker3"], ADDRESS["docker1"], 80)
+    assert all(step["seen"] and step["back"] for step in walk["steps"])
+    assert walk["disagreements"] == []
+
+
+def test_a_container_on_an_internal_network_alone_has_no_route_out(overlay: Tracer) -> None:
+    stop = overlay.trace(URL, "--from", "web2", code=1)["stop"]
+    assert stop["where"] == "web2 on docker3"
+    assert "Network is unreachable" in stop["why"]
+
+
+def test_a_vantage_that_is_not_there_is_said_to_be_none(overlay: Tracer) -> None:
+    done = overlay.lab.exec(CLIENT, overlay.words(URL, "--from", "nobody"))
+    assert done.returncode == 1
+    assert "--from nobody: no host and no running container of this name" in done.stderr
+
+
+def test_the_prediction_needs_no_packet_and_is_the_walk(overlay: Tracer) -> None:
+    before = overlay.stage.status(overlay.file)["vips"][0]["requests"]
+    predicted = overlay.trace(URL, "--dry-run")
+    assert overlay.stage.status(overlay.file)["vips"][0]["requests"] == before
+    walk = overlay.trace(URL)
+    assert [kind[:2] for kind in kinds(predicted)] == [kind[:2] for kind in kinds(walk)]
+    assert predicted["count"] == walk["count"]
+
+
+def test_under_other_traffic_it_finds_its_own_request(overlay: Tracer) -> None:
+    load = overlay.stage.load(URL, rate=500, connections=8)
+    try:
+        walk = overlay.trace(URL)
+    finally:
+        report = load.stop()
+    assert walk["steps"][0]["before"]["sport"] == walk["steps"][2]["after"]["sport"]
+    assert all(step["seen"] for step in walk["steps"])
+    assert walk["haproxy"]["log"]["server"] == walk["steps"][-1]["place"]["name"]
+    assert walk["disagreements"] == []
+    assert report.failed == 0
+
+
+def test_it_is_told_in_80_columns(overlay: Tracer) -> None:
+    done = overlay.lab.exec(CLIENT, overlay.words(URL))
+    assert done.returncode == 0
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    assert "DNAT to" in done.stdout
+    assert "9 hops, 1 translation, 2 sessions" in done.stdout
+
+
+# --- it leaves nothing behind
+
+
+LOOK = """
+for place in /proc/[0-9]*/ns/net /run/docker/netns/*; do echo "$(stat -L -c %i "$place") $place"; done 2>/dev/null |
+sort -u -k1,1 | while read -r _ place; do nsenter --net="$place" nft list tables; done 2>/dev/null
+cat /proc/[0-9]*/cmdline | tr '\\0' ' '
+"""
+
+
+def left(tracer: Tracer) -> list[str]:
+    """Tables and processes of the trace in every namespace of every host."""
+    said = {host: tracer.lab.exec(host, ["sh", "-c", LOOK]).stdout for host in tracer.lab.hosts}
+    assert all("dockerd" in text for text in said.values()), "the look itself failed"
+    return [host for host, text in said.items() if "table inet dockgate_trace" in text or '"places"' in text]
+
+
+def test_it_leaves_nothing_in_any_namespace(overlay: Tracer) -> None:
+    overlay.trace(URL)
+    eventually(lambda: not left(overlay), "nothing of the trace is left")
+
+
+def test_a_killed_trace_leaves_nothing_either(overlay: Tracer) -> None:
+    """Killed while everything is watched: the answer of a slow server is waited for."""
+    slow = f"http://{ADDRESS['docker1']}/slow?ms=3500"
+    process = subprocess.Popen(
+        [*DOCKGATE, "trace", slow, "--from", "docker2", "--file", str(overlay.file)],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        eventually(lambda: left(overlay), "the trace is at work")
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    eventually(lambda: not left(overlay), "nothing of the trace is left")
+
+
+# --- breakages
+
+
+@contextmanager
+def rule(tracer: Tracer, host: str, *words: str) -> Iterator[int]:
+    """An nft rule added for the moment; its handle."""
+    text = tracer.nft(host, "-a", "-e", "insert", "rule", *words)
+    handle = text.partition("# handle ")[2].split()[0]
+    try:
+        yield int(handle)
+    finally:
+        tracer.nft(host, "delete", "rule", *words[:3], "handle", handle)
+
+
+def test_a_drop_in_dockers_chain_is_named_by_its_handle(overlay: Tracer) -> None:
+    with rule(overlay, "docker1", "ip", "filter", "DOCKER", "tcp", "dport", "80", "drop") as handle:
+        stop = overlay.stopped(URL)
+    assert stop["where"] == "docker1"
+    assert "Docker's rule dropped it: ip filter DOCKER" in stop["why"]
+    assert f"handle {handle}" in stop["why"]
+
+
+def test_a_drop_of_somebody_elses_is_named_as_that(overlay: Tracer) -> None:
+    overlay.nft("docker1", "add", "table", "inet", "others")
+    try:
+        overlay.nft("docker1", "add chain inet others fw { type filter hook forward priority -5; }")
+        overlay.nft("docker1", "add", "rule", "inet", "others", "fw", "tcp", "dport", "80", "drop")
+        stop = overlay.stopped(URL)
+    finally:
+        overlay.nft("docker1", "delete", "table", "inet", "others")
+    assert "neither ours nor Docker's dropped it: inet others fw handle" in stop["why"]
+
+
+def test_a_drop_between_load_balancer_and_member_is_named(published: Tracer) -> None:
+    """Checks far apart, so that HAProxy has not found out by itself."""
+    words = ("ip", "filter", "DOCKER-USER", "tcp", "dport", "80", "drop")
+    published.stage.edit(published.file, "check: {", "check: {interval: 60s, ")
+    published.stage.up(published.file)
+    try:
+        with rule(published, "docker2", *words), rule(published, "docker3", *words):
+            stop = published.stopped(OLD_URL)
+    finally:
+        published.stage.edit(published.file, "check: {interval: 60s, ", "check: {")
+        published.stage.up(published.file)
+    assert stop["where"] in ("docker2", "docker3")
+    assert "DOCKER-USER, the operator's chain dropped it" in stop["why"]
+
+
+def test_a_drop_of_ours_is_named_with_the_files_line(overlay: Tracer) -> None:
+    """A port that Docker published beside the load balancer; the file allows nobody to it."""
+    overlay.stage.start("docker2", "beside", options=("--publish", "8000:80"))
+    text = overlay.file.read_text()
+    try:
+        overlay.stage.write(f"{text}\nfirewall: {{default: deny, allow: []}}\n", overlay.file)
+        overlay.stage.up(overlay.file)
+        stop = overlay.stopped("http://docker2.lab.lab:8000/")
+        passed = overlay.trace(URL)["steps"][1]["rules"]
+    finally:
+        overlay.stage.write(text, overlay.file)
+        overlay.stage.up(overlay.file)
+    assert stop["where"] == "docker2"
+    assert "our rule dropped it" in stop["why"], stop
+    assert "dockgate.yaml:" in stop["why"], stop
+    assert any(rule["whose"] == "our rule" for rule in passed), passed
+
+
+def test_a_missing_route_is_named(overlay: Tracer) -> None:
+    overlay.lab.exec(CLIENT, ["ip", "route", "add", "unreachable", f"{ADDRESS['docker1']}/32"], check=True)
+    try:
+        stop = overlay.stopped(URL)
+    finally:
+        overlay.lab.exec(CLIENT, ["ip", "route", "del", "unreachable", f"{ADDRESS['docker1']}/32"], check=True)
+    assert (stop["where"], "there is no route" in stop["why"]) == ("client", True), stop
+
+
+def test_a_link_that_is_down_is_named(overlay: Tracer) -> None:
+    overlay.lab.set_link("docker1", up=False)
+    try:
+        stop = overlay.stopped(URL)
+    finally:
+        overlay.lab.set_link("docker1", up=True)
+    assert stop["where"] == "client", stop
+    assert "it never came to docker1" in stop["why"], stop
+    assert "eth0 is down" in stop["why"] or "nobody answers for its address" in stop["why"], stop
+    eventually(lambda: overlay.stage.get(URL)[0] == 200, "docker1 is back")
+
+
+def test_a_port_on_which_nothing_listens_is_named(overlay: Tracer) -> None:
+    stop = overlay.stopped("http://docker1.lab.lab:81/")
+    assert stop["where"] == "docker1"
+    assert "nothing listens on 192.168.50.11 port 81" in stop["why"]
+    assert "80" in stop["hint"]
+
+
+def test_a_paused_load_balancer_is_named(overlay: Tracer) -> None:
+    balancer = overlay.balancer
+    overlay.lab.docker("docker1", "pause", balancer)
+    try:
+        stop = overlay.stopped(URL)
+    finally:
+        overlay.lab.docker("docker1", "unpause", balancer)
+    assert stop == {
+        "where": f"{balancer} on docker1",
+        "why": "it arrived there, but the load balancer's container is paused",
+        "hint": f"docker unpause {balancer}",
+    }
+
+
+def test_stopped_members_are_named(published: Tracer) -> None:
+    """Last of this file: their host ports are others afterwards."""
+    for host, member in (("docker2", "pub1"), ("docker3", "pub2")):
+        published.lab.docker(host, "stop", "-t", "0", member)
+    eventually(lambda: not any(row["up"] for row in published.stage.status(published.file)["members"]), "both are out")
+    stop = published.stopped(OLD_URL)
+    assert "no member of pool old_web is up, so HAProxy answers 503: pub1 DOWN" in stop["why"], stop

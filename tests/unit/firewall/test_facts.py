@@ -1,0 +1,70 @@
+"""What a host's facts say, and what they do when something is not known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tests.golden.test_firewall import NETWORK, example, facts, world
+from tests.worlds import with_host
+
+from dockgate.firewall import HostFacts, complete, evaluate, host_facts, overlay_facts
+from dockgate.firewall.evaluate import Flow
+from dockgate.firewall.facts import Address, ip_address
+from dockgate.model.observed import Labels, ObservedHost, ObservedNetwork, Unknown
+
+
+def at(text: str) -> Address:
+    return ip_address(text)
+
+
+def test_a_network_that_carries_a_vips_address_is_not_a_network_of_containers() -> None:
+    desired, made = example(), world(example())
+    host = made.host("docker1")
+    assert isinstance(host, ObservedHost)
+    address = ObservedNetwork(
+        "a1", "dg", "bridge", "local", False, False, Labels.of({"dockgate.kind": "address"}), subnet="192.168.50.150/32"
+    )
+    found = host_facts(desired, with_host(made, replace(host, networks=(*host.networks, address))), "docker1")
+    assert isinstance(found, HostFacts)
+    assert [bridge.interface for bridge in found.bridges] == ["docker0"]
+
+
+def test_an_overlay_has_the_containers_of_every_host() -> None:
+    found = overlay_facts(example(), world(example()), NETWORK)
+    assert [place.container for place in found.places] == ["shop-web", "web1", "web2"]
+
+
+def test_a_host_that_cannot_be_read_is_a_gap_of_its_overlays_and_not_empty() -> None:
+    made = with_host(world(example()), Unknown("no answer"), "docker3")
+    assert "containers of docker3" in overlay_facts(example(), made, NETWORK).gaps[0]
+    assert isinstance(host_facts(example(), made, "docker3"), Unknown)
+
+
+def test_a_peer_without_a_known_address_leaves_vxlan_unguarded_and_says_so() -> None:
+    found = host_facts(example(), with_host(world(example()), Unknown("no answer"), "docker3"), "docker1")
+    assert isinstance(found, HostFacts)
+    assert isinstance(found.peers, Unknown)
+    assert any("VXLAN and gossip are not guarded" in gap for gap in found.gaps)
+
+
+def test_a_file_without_a_firewall_forbids_nothing() -> None:
+    policy = complete(replace(example(), firewall=None))
+    said = evaluate(policy, facts(example()), Flow("eth0", "docker0", at("198.51.100.1"), at("172.17.0.2"), port=81))
+    assert said.verdict == "allow"
+
+
+def test_a_client_reaches_the_vip_and_nothing_else_of_the_load_balancer() -> None:
+    policy, here = complete(example()), facts(example())
+    client, balancer = at("192.168.50.100"), at("172.17.0.2")
+    asked = (at("192.168.50.11"), 80)
+    through = Flow("eth0", "docker0", client, balancer, port=80, asked=asked)
+    assert evaluate(policy, here, through).rule == policy.rules[-5]
+    assert evaluate(policy, here, replace(through, port=8404, asked=None)).verdict == "drop"
+
+
+def test_the_load_balancer_reaches_its_members_and_nobody_else_does() -> None:
+    policy, inside = complete(example()), overlay_facts(example(), world(example()), NETWORK)
+    flow = Flow("br0", "br0", at("10.0.1.2"), at("10.0.1.3"), port=80)
+    assert evaluate(policy, inside, flow).verdict == "allow"
+    assert evaluate(policy, inside, replace(flow, source=at("10.0.1.4"))).verdict == "drop"
+    assert evaluate(policy, inside, replace(flow, port=22)).verdict == "drop"
