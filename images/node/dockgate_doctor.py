@@ -19,7 +19,6 @@ from __future__ import annotations
 import errno
 import json
 import select
-import signal
 import socket
 import struct
 import sys
@@ -30,8 +29,7 @@ from ipaddress import ip_address, ip_interface
 from pathlib import Path
 from typing import Any
 
-from dockgate_reach import _listening
-from dockgate_spaces import SPACES, CannotDo, run
+from dockgate_spaces import SPACES, CannotDo, answer, listening, run
 
 GOSSIP, VXLAN = 7946, 4789
 NOBODYS_VNI = 0xFFFFFF
@@ -49,7 +47,7 @@ def look(request: dict[str, Any]) -> dict[str, Any]:
         "clock": time.time(),
         "links": _links(),
         "conntrack": _conntrack(),
-        "listening": _listening("/proc/self/net"),
+        "listening": listening("/proc/self/net"),
         "containers": {name: _container(pid) for name, pid in request["pids"].items()},
         "overlays": {ident: _overlay(ident) for ident in request["overlays"]},
     }
@@ -87,10 +85,10 @@ def _container(pid: int) -> dict[str, Any]:
     try:
         with SPACES.inside(f"pid:{pid}"):
             links, neighbours = _links(), json.loads(run("ip", "-j", "-4", "neigh") or "[]")
-        listening = _listening(f"/proc/{pid}/net")
+        sockets = listening(f"/proc/{pid}/net")
     except (CannotDo, OSError) as error:
         return {"error": str(error)}
-    return {"links": links, "neighbours": _pairs(neighbours), "listening": listening}
+    return {"links": links, "neighbours": _pairs(neighbours), "listening": sockets}
 
 
 def _pairs(neighbours: list[dict[str, Any]]) -> list[list[str]]:
@@ -299,22 +297,5 @@ def _skip(answer: bytes, at: int) -> int:
 VERBS = {"look": look, "meet": meet, "ask": ask}
 
 
-def main(arguments: Sequence[str]) -> int:
-    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-    try:
-        if len(arguments) < 2 or arguments[0] not in VERBS:
-            raise CannotDo(f"usage: dockgate_doctor.py {' | '.join(VERBS)} JSON [MORE OF IT …]")
-        try:
-            request = json.loads("".join(arguments[1:]))
-        except ValueError as error:
-            raise CannotDo(f"the request is not JSON: {error}") from error
-        answer = VERBS[arguments[0]](request)
-    except (CannotDo, OSError) as error:
-        print(json.dumps({"error": str(error)}))
-        return 1
-    print(json.dumps(answer))
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(answer("dockgate_doctor.py", VERBS, sys.argv[1:]))

@@ -17,29 +17,24 @@ SYS_PTRACE and NET_BIND_SERVICE. Outcomes: open, refused, dropped, unreachable, 
 from __future__ import annotations
 
 import json
-import signal
-import socket
-import struct
 import sys
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from dockgate_probe import probe
 from dockgate_serve import collect, serve
-from dockgate_spaces import SPACES, CannotDo, run
+from dockgate_spaces import SPACES, CannotDo, answer, listening, run
 
 
 def survey(request: dict[str, Any]) -> dict[str, Any]:
     containers: dict[str, Any] = {}
     for name, pid in request["pids"].items():
         try:
-            containers[name] = {"listening": _listening(f"/proc/{pid}/net")}
+            containers[name] = {"listening": listening(f"/proc/{pid}/net")}
         except OSError as error:
             containers[name] = {"error": str(error)}
     return {
         "links": _links(),
-        "listening": _listening("/proc/self/net"),
+        "listening": listening("/proc/self/net"),
         "containers": containers,
         "overlays": {ident: _overlay(ident) for ident in request["overlays"]},
     }
@@ -68,45 +63,8 @@ def _overlay(ident: str) -> dict[str, Any]:
     return {"vni": vnis[0]} if vnis else {"error": "it has no VXLAN device"}
 
 
-def _listening(place: str) -> list[list[Any]]:
-    """[protocol, address, port] of every TCP listener and every UDP socket without a peer."""
-    found = set()
-    for name, state in (("tcp", "0A"), ("tcp6", "0A"), ("udp", "07"), ("udp6", "07")):
-        path = Path(place, name)
-        for line in path.read_text().splitlines()[1:] if path.exists() else ():
-            fields = line.split()
-            if fields[3] == state:
-                address, _, port = fields[1].partition(":")
-                found.add((name[:3], _address(address), int(port, 16)))
-    return sorted([list(each) for each in found])
-
-
-def _address(text: str) -> str:
-    """The kernel writes words of 32 bits in its own byte order."""
-    words = [struct.pack("=I", int(text[at : at + 8], 16)) for at in range(0, len(text), 8)]
-    packed = b"".join(words)
-    return socket.inet_ntop(socket.AF_INET if len(packed) == 4 else socket.AF_INET6, packed)
-
-
 VERBS = {"survey": survey, "serve": serve, "probe": probe, "collect": collect}
 
 
-def main(arguments: Sequence[str]) -> int:
-    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-    try:
-        if len(arguments) < 2 or arguments[0] not in VERBS:
-            raise CannotDo(f"usage: dockgate_reach.py {' | '.join(VERBS)} JSON [MORE OF IT …]")
-        try:
-            request = json.loads("".join(arguments[1:]))
-        except ValueError as error:
-            raise CannotDo(f"the request is not JSON: {error}") from error
-        answer = VERBS[arguments[0]](request)
-    except (CannotDo, OSError) as error:
-        print(json.dumps({"error": str(error)}))
-        return 1
-    print(json.dumps(answer))
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(answer("dockgate_reach.py", VERBS, sys.argv[1:]))

@@ -1,16 +1,20 @@
-"""Network namespaces: go into one, open what is needed, come back. And the tools that run in there.
+"""Network namespaces: go into one, open what is needed, come back. And what the programs that do so share.
 
 Nothing of a container but its namespace is used: no file of it is read or executed.
 """
 
 from __future__ import annotations
 
+import json
 import os
+import signal
 import socket
+import struct
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 NEWNET = 0x40000000
 
@@ -83,3 +87,41 @@ def open_socket(address: str, kind: int) -> socket.socket:
 
 def version_of(address: str) -> int:
     return 6 if ":" in address else 4
+
+
+def listening(place: str) -> list[list[Any]]:
+    """[protocol, address, port] of every TCP listener and every UDP socket without a peer."""
+    found = set()
+    for name, state in (("tcp", "0A"), ("tcp6", "0A"), ("udp", "07"), ("udp6", "07")):
+        path = Path(place, name)
+        for line in path.read_text().splitlines()[1:] if path.exists() else ():
+            fields = line.split()
+            if fields[3] == state:
+                address, _, port = fields[1].partition(":")
+                found.add((name[:3], _address(address), int(port, 16)))
+    return sorted([list(each) for each in found])
+
+
+def _address(text: str) -> str:
+    """The kernel writes words of 32 bits in its own byte order."""
+    words = [struct.pack("=I", int(text[at : at + 8], 16)) for at in range(0, len(text), 8)]
+    packed = b"".join(words)
+    return socket.inet_ntop(socket.AF_INET if len(packed) == 4 else socket.AF_INET6, packed)
+
+
+def answer(program: str, verbs: Mapping[str, Callable[[dict[str, Any]], Any]], arguments: Sequence[str]) -> int:
+    """Carry out ``VERB JSON [MORE OF IT …]`` and print the answer, or {"error": why}, as JSON; the exit status."""
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    try:
+        if len(arguments) < 2 or arguments[0] not in verbs:
+            raise CannotDo(f"usage: {program} {' | '.join(verbs)} JSON [MORE OF IT …]")
+        try:
+            request = json.loads("".join(arguments[1:]))
+        except ValueError as error:
+            raise CannotDo(f"the request is not JSON: {error}") from error
+        found = verbs[arguments[0]](request)
+    except (CannotDo, OSError) as error:
+        print(json.dumps({"error": str(error)}))
+        return 1
+    print(json.dumps(found))
+    return 0

@@ -28,12 +28,10 @@ from dockgate.model.actions import (
     LoadImage,
     Prove,
     ProveRules,
-    PutTlsFiles,
     ReloadConfig,
     RemoveContainer,
     RemoveNetwork,
     RemoveRules,
-    RemoveTlsFiles,
     RemoveVolume,
     RestoreConfig,
     RevertRules,
@@ -56,6 +54,7 @@ from dockgate.model.replacing import (
     StartMember,
     StopMember,
 )
+from dockgate.model.tls_actions import PutTlsFiles, RemoveTlsFiles
 
 Act: TypeAlias = Callable[[World, Any], Awaitable[str]]
 

@@ -10,7 +10,7 @@ from dockgate.controller.configs import in_volume
 from dockgate.controller.world import World
 from dockgate.edges import tls_files
 from dockgate.errors import ActionFailed, DockgateError
-from dockgate.model.actions import PutTlsFiles, RemoveTlsFiles
+from dockgate.model.tls_actions import PutTlsFiles, RemoveTlsFiles
 
 
 async def put(world: World, action: PutTlsFiles) -> str:

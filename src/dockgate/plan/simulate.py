@@ -29,6 +29,7 @@ from dockgate.model.observed import (
     Volume,
 )
 from dockgate.model.replacing import MemberAction
+from dockgate.model.tls_actions import PutTlsFiles, RemoveTlsFiles
 from dockgate.plan.seats import overlap
 
 
@@ -105,8 +106,8 @@ def _on_container(observed: Observed, host: ObservedHost, action: a.Action, tree
         | a.ActivateConfig
         | a.ReloadConfig
         | a.SetServers
-        | a.PutTlsFiles
-        | a.RemoveTlsFiles,
+        | PutTlsFiles
+        | RemoveTlsFiles,
     )
     container = host.container(action.container)
     if container is None:
@@ -140,7 +141,7 @@ def _on_container(observed: Observed, host: ObservedHost, action: a.Action, tree
             )
         case a.ReloadConfig():
             return _put(observed, _reload(host, container, trees))
-        case a.PutTlsFiles() | a.RemoveTlsFiles():
+        case PutTlsFiles() | RemoveTlsFiles():
             return _put(observed, _with_tls_files(host, container, action))
         case a.SetServers():
             return _put(observed, _set_servers(host, container, action))
@@ -276,12 +277,12 @@ def _set_servers(host: ObservedHost, container: Container, action: a.SetServers)
     return _with_balancer(host, container.name, running=running)
 
 
-def _with_tls_files(host: ObservedHost, container: Container, action: a.PutTlsFiles | a.RemoveTlsFiles) -> ObservedHost:
+def _with_tls_files(host: ObservedHost, container: Container, action: PutTlsFiles | RemoveTlsFiles) -> ObservedHost:
     balancer = host.loadbalancer(container.name)
     if balancer is None:
         raise Impossible(f"{container.name} is no load balancer")
     files = dict(balancer.tls_files)
-    if isinstance(action, a.PutTlsFiles):
+    if isinstance(action, PutTlsFiles):
         if action.live and not isinstance(balancer.running, RunningHaproxy):
             raise Impossible(f"{container.name} does not run")
         files |= {file.name: file.digest for file in action.files}

@@ -7,8 +7,8 @@ not needed any more goes after the proof: until then the previous configuration 
 
 from __future__ import annotations
 
-from dockgate.model.actions import PutTlsFiles, RemoveTlsFiles
 from dockgate.model.plan import Step
+from dockgate.model.tls_actions import PutTlsFiles, RemoveTlsFiles
 from dockgate.plan.parties import is_up
 from dockgate.plan.seats import Seat
 

@@ -13,10 +13,11 @@ from tests.fakes.scene import add_members, desired, see, three_hosts, world
 
 from dockgate.controller.execute import execute
 from dockgate.controller.report import Report
-from dockgate.model.actions import Prove, PutTlsFiles, ReloadConfig, RemoveTlsFiles
+from dockgate.model.actions import Prove, ReloadConfig
 from dockgate.model.desired import Desired, Listen
 from dockgate.model.plan import Plan
 from dockgate.model.tls import Tls, TlsFile
+from dockgate.model.tls_actions import PutTlsFiles, RemoveTlsFiles
 from dockgate.plan import describe, plan
 
 SITE, NEXT, OTHER = (pair("site.example") for _ in range(3))

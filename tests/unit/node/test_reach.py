@@ -233,4 +233,4 @@ def test_listeners_are_read_as_the_kernel_writes_them(modules: dict[str, ModuleT
         f"{head}   0: {own:08X}:0050 00000000:0000 0A\n   1: {own:08X}:0051 00000000:0000 01\n"
     )
     (tmp_path / "udp6").write_text(f"{head}   0: {'0' * 32}:0035 {'0' * 32}:0000 07\n")
-    assert modules["dockgate_reach"]._listening(str(tmp_path)) == [["tcp", "127.0.0.1", 80], ["udp", "::", 53]]
+    assert modules["dockgate_spaces"].listening(str(tmp_path)) == [["tcp", "127.0.0.1", 80], ["udp", "::", 53]]
