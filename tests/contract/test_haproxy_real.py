@@ -80,7 +80,7 @@ def test_it_starts_while_no_name_resolves_and_answers_503_at_once(haproxy: Hapro
     wait_until(lambda: haproxy.running().uptime_s >= 1, "it has asked for the names")
     began = time.monotonic()
     assert ask()[0] == 503
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 2
 
 
 def test_the_running_process_tells_its_structure(haproxy: Haproxy, version: HaproxyVersion) -> None:

@@ -236,8 +236,8 @@ def test_a_replacement_on_the_same_port_is_announced_as_not_seamless_and_finishe
 
     ways = ("", "StopContainer", "StartContainer")
     at_once([partial(try_it, lane, after) for lane, after in zip(lanes, ways, strict=True)])
-    assert gaps[""] < 5.0, gaps
-    assert max(gaps.values()) < 10.0, gaps
+    assert gaps[""] < 15.0, gaps
+    assert max(gaps.values()) < 25.0, gaps
 
 
 def test_a_helper_whose_dockgate_was_killed_is_removed_by_the_next_up(lanes: tuple[Lane, ...]) -> None:

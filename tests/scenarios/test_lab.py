@@ -175,7 +175,7 @@ def test_many_look_ups_of_names_outside_fail_at_once_in_a_container(lab: Lab) ->
 def test_a_look_up_of_a_name_outside_fails_at_once(lab: Lab, where: str) -> None:
     began = time.monotonic()
     assert lab.exec(where, ["getent", "hosts", "registry.example.org"]).returncode != 0
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 4.5  # one time-out of the resolver is 5 s
 
 
 def test_there_is_no_route_out(lab: Lab) -> None:
