@@ -81,12 +81,16 @@ def main() -> int:
     growth_kb = (tracemalloc.get_traced_memory()[0] - before) / 1024
     mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"{options.hosts} hosts, {options.vips} VIPs, {options.members} members")
-    rows = (
+    return table(
         (f"plan of all of it, {steps} steps", plan_s, "s", MOST_PLAN_S),
         ("one event, processor time", event_ms, "ms", MOST_EVENT_MS),
         (f"growth over {options.events} events", growth_kb, "kB", MOST_GROWTH_KB),
         ("memory at most", mb, "MB", MOST_MB),
     )
+
+
+def table(*rows: tuple[str, float, str, float]) -> int:
+    """What was measured, its value, unit and limit; the exit status."""
     for what, value, unit, most in rows:
         print(f"  {what:<40} {value:9.2f} {unit:<3} {'ok' if value <= most else f'MORE than {most:g}'}")
     return 0 if all(value <= most for _, value, _, most in rows) else 1

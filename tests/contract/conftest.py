@@ -1,13 +1,16 @@
-"""Two kinds of engines for one test body: the fake, and real ones in a small lab of their own (marker ``lab``)."""
+"""Three kinds of engines for one test body: the fake, the real client at the fake's HTTP API, and real ones in a small
+lab of their own (marker ``lab``)."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.fakes.http_engine import HttpEngine
 from tests.fakes.scene import three_hosts
 
 from dockgate.edges.api import EngineApi
@@ -81,12 +84,22 @@ def lab() -> Iterator[Lab]:
         lab.down()
 
 
-@pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.lab)])
+@pytest.fixture(params=["fake", "http", pytest.param("real", marks=pytest.mark.lab)])
 async def pair(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Pair]:
     if request.param == "fake":
         engines = three_hosts(tmp_path).engines
         addresses = (engines["docker1"].address, engines["docker2"].address)
         yield Pair(engines["docker1"], engines["docker2"], addresses)
+        return
+    if request.param == "http":
+        fakes = three_hosts(tmp_path).engines
+        async with AsyncExitStack() as stack:
+            pair_of = [
+                await stack.enter_async_context(HttpEngine(fakes[name], tmp_path / f"{name}.sock").served())
+                for name in ("docker1", "docker2")
+            ]
+            one, two = [await stack.enter_async_context(Engine(each.engine.host, each.url)) for each in pair_of]
+            yield Pair(one, two, (fakes["docker1"].address, fakes["docker2"].address))
         return
     lab: Lab = request.getfixturevalue("lab")
     names = lab.hosts[:2]
