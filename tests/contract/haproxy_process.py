@@ -53,12 +53,12 @@ def vanish(address: str, tools: Path) -> None:
     subprocess.run(["chroot", tools, "nft", "-f", "-"], input=chain + drop, text=True, check=True)
 
 
-def wait_until(condition: Callable[[], bool], what: str, deadline_s: float = DEADLINE_S) -> None:
+def wait_until(condition: Callable[[], bool], what: str, deadline_s: float = DEADLINE_S, every_s: float = 0.01) -> None:
     """Until ``condition`` holds; fails with ``what`` at the deadline."""
     end = time.monotonic() + deadline_s
     while not condition():
         assert time.monotonic() < end, f"not within {deadline_s} s: {what}"
-        time.sleep(0.01)
+        time.sleep(every_s)
 
 
 @dataclass
@@ -203,6 +203,7 @@ class WebMember:
         class Server(socketserver.ThreadingTCPServer):
             allow_reuse_address = True
             daemon_threads = True
+            request_queue_size = 2048  # thousands of servers are checked at about the same time
 
         self._server = Server((self.address, self.port), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import http.client
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 
 import pytest
-from tests.contract.haproxy_process import FakeDns, Haproxy, WebMember
+from tests.contract.haproxy_process import FakeDns, Haproxy, WebMember, wait_until
 from tests.contract.haproxy_stage import CHECK, NAMED, all_up, ask, carry_out, config, one_pool
+from tests.golden.haproxy.cases import VIP, Case
 
 from dockgate.haproxy import model
 from dockgate.haproxy.build import ResolvedServer
@@ -18,6 +22,7 @@ from dockgate.model.actions import ServerChange
 from dockgate.model.desired import (
     ByName,
     HaproxyVersion,
+    Listen,
     Member,
     Pool,
     Published,
@@ -173,3 +178,49 @@ def test_requests_go_on_over_reloads(haproxy: Haproxy, version: HaproxyVersion, 
             response = connection.getresponse()
             assert (response.status, response.read()) == (200, b"127.1.0.1")
     connection.close()
+
+
+def large(fall: int) -> Case:
+    """A VIP with 2,000 members in ten pools and 1,000 routes to them."""
+    check = replace(CHECK, interval_ms=10_000, fall=fall)
+    names = [f"pool{number}" for number in range(10)]
+    pools = tuple(
+        Pool(name, Published(tuple(Member(f"m{n}") for n in range(200))), 8080, check=check) for name in names
+    )
+    routes = tuple(Route(names[number % 10], f"h{number}.example", f"/{number % 7}") for number in range(1000))
+    placed = {name: tuple(ResolvedServer(f"m{n}", "127.1.0.1", 8080) for n in range(200)) for name in names}
+    return Case(pools, replace(VIP, listens=(Listen(80, pool="pool0"),), routes=routes), placed)
+
+
+def up(haproxy: Haproxy, wanted: int) -> bool:
+    return [each.status for each in haproxy.running().servers].count("UP") == wanted
+
+
+def test_two_thousand_members_and_a_thousand_routes_are_checked_and_reloaded_without_loss(
+    haproxy: Haproxy, version: HaproxyVersion, web: WebMember
+) -> None:
+    configs = [config(large(fall), version).text for fall in (2, 3)]
+    code, output = haproxy.check(configs[0])
+    assert code == 0, output
+    haproxy.start(configs[0])
+    wait_until(partial(up, haproxy, 2000), "all members are up", 60, every_s=0.5)
+    answers: list[int] = []
+    over = threading.Event()
+
+    def client() -> None:
+        number = 0
+        while not over.is_set():
+            number += 1
+            answers.append(ask(f"/{number % 7}", Host=f"h{number % 1000}.example")[0])
+
+    with ThreadPoolExecutor() as asking:
+        asked = [asking.submit(client) for _ in range(4)]
+        for number in range(3):
+            reload_as_dockgate_does(haproxy, configs[(number + 1) % 2])
+            wanted = len(answers) + 50
+            wait_until(partial(lambda wanted: len(answers) > wanted, wanted), "it serves after the reload")
+        over.set()
+        for each in asked:
+            each.result()
+    assert set(answers) == {200}
+    assert up(haproxy, 2000)
