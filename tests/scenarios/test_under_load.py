@@ -165,6 +165,9 @@ def test_only_posts_under_way_in_the_member_that_died_fail(
 
 HOST_FAULTS = {"link cut": faults.link_cut, "power cut": faults.powered_off}
 LOST_MS = 2000.0
+LATEST_MS = 2500.0
+"""For a request that is in a host without power. When the load balancer has not cut it off at the third failed check,
+after a second at most, the kernel's probes do: they count in whole seconds, so it takes two and the time to say so."""
 OBSERVED_S = 2.5
 GOSSIP_S = 6.0
 """How long Docker's gossip must have been silent: its rounds of suspicion are a second apart, a verdict takes five."""
@@ -215,16 +218,14 @@ def test_every_get_is_answered_within_two_seconds_when_a_host_is_lost(lost: Meas
     assert slowest_ms(lost.gets) <= LOST_MS, str(lost.gets)
 
 
-def test_only_posts_sent_to_the_lost_host_fail_and_within_two_seconds(
-    lost: Measurement, request: pytest.FixtureRequest
-) -> None:
+def test_only_posts_sent_to_the_lost_host_fail_and_soon(lost: Measurement, request: pytest.FixtureRequest) -> None:
     failed = lost.failed_posts()
     request.node.user_properties.append(("failed posts", len(failed)))
     survivor = {one for place, counted in lost.received.items() if place.startswith("web1 on ") for one in counted}
     assert survivor, "the member that stayed kept no receipts: nothing can be said"
     at_survivor = ids(failed) & survivor
     late = [one for one in failed if one.at_s > lost.at("out", lost.posts)]
-    slow = [one for one in failed if one.after_ms > LOST_MS]
+    slow = [one for one in failed if one.after_ms > LATEST_MS]
     assert (at_survivor, late, slow) == (set(), [], []), str(lost.posts)
 
 
