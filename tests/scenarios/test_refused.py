@@ -65,7 +65,7 @@ def refused(picky: Scene) -> tuple[Measurement, str, str]:
 
 def test_clients_notice_nothing_of_a_refused_configuration(refused: tuple[Measurement, str, str]) -> None:
     measured = refused[0]
-    assert (measured.gets.failed, measured.posts.failed, measured.in_time) == (0, 0, True), str(measured.gets)
+    assert (measured.gets.failed, measured.posts.failed, measured.acceptable) == (0, 0, True), str(measured.gets)
 
 
 def test_a_refused_configuration_is_never_activated(picky: Scene, refused: tuple[Measurement, str, str]) -> None:

@@ -10,7 +10,8 @@ The rule for slow answers: a GET must be answered within 500 ms, counted from wh
 one thing taken off is the time that the client's own pacing was late (``late_ms``: a timer of the client, which no
 answer can delay), because a request that goes out late on a busy machine is not the load balancer's doing. Where a run
 is too slow or below its rate *and* the machine had no processor time left (``idle``, of all cores, over the run), it is
-measured once more, at most. Failed requests and doubly received ones count in the first run, always.
+measured once more, at most; with no room then either, four fifths of the rate and 1,500 ms must do. Failed requests and
+doubly received ones count in the first run, always.
 """
 
 from __future__ import annotations
@@ -140,6 +141,25 @@ class Measurement:
     def in_time(self) -> bool:
         """The full rate, and no slow answer."""
         return self.gets.achieved_rate >= ENOUGH and slowest_ms(self.gets) <= SLOWEST_MS
+
+    @property
+    def least_rate(self) -> float:
+        return ENOUGH if self.idle > NO_ROOM else 0.8 * ENOUGH
+
+    @property
+    def most_ms(self) -> float:
+        """How slow an answer may be."""
+        return SLOWEST_MS if self.idle > NO_ROOM else 3 * SLOWEST_MS
+
+    @property
+    def acceptable(self) -> bool:
+        return self.gets.achieved_rate >= self.least_rate and slowest_ms(self.gets) <= self.most_ms
+
+    @property
+    def leeway_s(self) -> float:
+        """What the machine may have added to a time between two programs: as much as the client was late, which ran
+        before all others, and half a second where no processor time was left."""
+        return max(self.gets.late_ms, self.posts.late_ms) / 1000 + (0.5 if self.idle <= NO_ROOM else 0.0)
 
     @property
     def flawless(self) -> bool:
