@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from tests.fakes.engine import FakeEngine
 from tests.fakes.http_engine import HttpEngine, HttpFaults
 from tests.fakes.network import FakeNetwork
 from tests.fakes.scene import PROJECT, add_members, desired, three_hosts
@@ -24,6 +25,7 @@ from dockgate.errors import EngineError
 from dockgate.model.objects import is_ours
 from dockgate.model.observed import ObservedHost, Unknown
 from dockgate.plan import plan
+from dockgate.plan.membership import Sighting
 
 
 @dataclass
@@ -98,48 +100,51 @@ async def test_a_slow_engine_is_unknown_and_delays_nobody_else(wire: Wire) -> No
     assert kinds == {"docker1": ObservedHost, "docker2": Unknown, "docker3": ObservedHost}
 
 
-async def test_a_watch_whose_stream_breaks_reads_everything_anew(wire: Wire) -> None:
+@dataclass
+class Followed:
+    """web1's host and what a watch made of it. ``settled``: how many servers each event was about."""
+
+    fake: FakeEngine
+    members: Members
+    watch: Watch
+    settled: asyncio.Queue[int]
+
+    def only(self) -> Sighting:
+        (one,) = self.members.seen.values()
+        return one
+
+
+@pytest.fixture
+async def followed(wire: Wire) -> AsyncIterator[Followed]:
     add_members(wire.network, "web1")
-    fake = wire.network.engines["docker2"]
-    members = Members(desired())
-    settled: asyncio.Queue[int] = asyncio.Queue()
+    members, settled = Members(desired()), asyncio.Queue[int]()
     watch = Watch(PROJECT, wire.engines["docker2"], members, Wake(), lambda refs: settled.put_nowait(len(set(refs))))
     task = asyncio.create_task(watch.run())
     try:
-        async with asyncio.timeout(5):
-            await settled.get()
-            fake.streams.silent = True
-            fake.die("web1")  # while nobody hears it
-            fake.streams.silent = False
-            fake.streams.cut()
-            while watch.gaps < 2:
-                await settled.get()
-        assert [each.container.state for each in members.seen.values()] == ["exited"]
+        await settled.get()
+        yield Followed(wire.network.engines["docker2"], members, watch, settled)
     finally:
         task.cancel()
 
 
-async def test_events_of_a_member_reach_the_register_over_the_wire(wire: Wire) -> None:
-    add_members(wire.network, "web1")
-    fake = wire.network.engines["docker2"]
-    members = Members(desired())
-    settled: asyncio.Queue[int] = asyncio.Queue()
-    watch = Watch(PROJECT, wire.engines["docker2"], members, Wake(), lambda refs: settled.put_nowait(len(set(refs))))
-    task = asyncio.create_task(watch.run())
-    try:
-        async with asyncio.timeout(5):
-            await settled.get()
-            fake.kill("web1", signal=15)
-            await settled.get()
-            (told,) = members.seen.values()
-            assert told.told_at > 0
-            fake.die("web1")
-            await settled.get()
-            found = fake.find("web1").seen
-            places = tuple(replace(place, address="10.0.5.5") for place in found.attachments)
-            fake.change("web1", "start", state="running", attachments=places)
-            await settled.get()
-        (back,) = members.seen.values()
-        assert (back.container.state, back.container.attachments[0].address) == ("running", "10.0.5.5")
-    finally:
-        task.cancel()
+async def test_a_watch_whose_stream_breaks_reads_everything_anew(followed: Followed) -> None:
+    followed.fake.streams.silent = True
+    followed.fake.die("web1")  # while nobody hears it
+    followed.fake.streams.silent = False
+    followed.fake.streams.cut()
+    while followed.watch.gaps < 2:
+        await followed.settled.get()
+    assert followed.only().container.state == "exited"
+
+
+async def test_events_of_a_member_reach_the_register_over_the_wire(followed: Followed) -> None:
+    followed.fake.kill("web1", signal=15)
+    await followed.settled.get()
+    assert followed.only().told_at > 0
+    followed.fake.die("web1")
+    await followed.settled.get()
+    places = tuple(replace(place, address="10.0.5.5") for place in followed.fake.find("web1").seen.attachments)
+    followed.fake.change("web1", "start", state="running", attachments=places)
+    await followed.settled.get()
+    back = followed.only().container
+    assert (back.state, back.attachments[0].address) == ("running", "10.0.5.5")
