@@ -16,7 +16,7 @@ from tests.golden.haproxy.cases import VIP, Case
 from dockgate.haproxy import model
 from dockgate.haproxy.build import ResolvedServer
 from dockgate.haproxy.render import render
-from dockgate.haproxy.runtime import changes, commands, inverse, parse_command_output
+from dockgate.haproxy.runtime import addition, changes, commands, inverse, parse_command_output
 from dockgate.haproxy.state import carry_over
 from dockgate.model.actions import ServerChange
 from dockgate.model.desired import (
@@ -163,6 +163,61 @@ def test_a_member_added_by_a_reload_gets_no_request_before_its_first_good_check(
     while len(other.checks) < 3:
         assert ask() == (200, "127.1.0.1")
     assert other.received == []
+
+
+def only_the_first_serves_until_the_second_is_well(haproxy: Haproxy, other: WebMember, server: tuple[str, str]) -> None:
+    """``server``: the second one's pool and name. Asked from the first moment on that HAProxy knows of it."""
+    begun = len(other.checks)
+    while len(other.checks) < begun + 3:
+        (state,) = [each for each in haproxy.running().servers if (each.pool, each.name) == server]
+        assert not state.proved, state
+        assert ask() == (200, "127.1.0.1")
+    assert other.received == []
+    other.status = 200
+    all_up(haproxy, server)
+    assert {ask()[1] for _ in range(4)} == {"127.1.0.1", "127.1.0.2"}
+
+
+def test_a_server_added_at_run_time_gets_no_request_before_its_first_good_check(
+    haproxy: Haproxy, version: HaproxyVersion, dns: FakeDns, web: WebMember, other: WebMember
+) -> None:
+    """HAProxy lets a server out of maintenance as up until a check fails: `replace` took that for a good check."""
+    dns.names["w1"] = ["127.1.0.1"]
+    haproxy.start(config(one_pool(replace(NAMED, membership=ByName((Member("w1"),)))), version).text)
+    all_up(haproxy, ("named", "w1"))
+    other.status = 503
+    new = ServerChange("named", "new", "ready", 100, "127.1.0.2", 8080, afresh=True)
+    for command in addition(new, ()):
+        assert haproxy.ask(command).strip() in ("", "New server registered."), command
+    only_the_first_serves_until_the_second_is_well(haproxy, other, ("named", "new"))
+
+
+def test_a_slot_that_is_filled_gets_no_request_before_its_first_good_check(
+    haproxy: Haproxy, version: HaproxyVersion, web: WebMember, other: WebMember
+) -> None:
+    first = ResolvedServer("a", "127.1.0.1", 8080)
+    haproxy.start(config(one_pool(SLOTS, first), version).text)
+    all_up(haproxy, ("slots", "a"))
+    other.status = 503
+    after = one_pool(SLOTS, first, ResolvedServer("b", "127.1.0.2", 8080, 50)).tree(version)
+    carry_out(haproxy, changes(after, haproxy.running()))
+    only_the_first_serves_until_the_second_is_well(haproxy, other, ("slots", "b"))
+
+
+def test_what_the_checks_said_of_the_one_before_is_forgotten_where_that_is_told(
+    haproxy: Haproxy, version: HaproxyVersion, dns: FakeDns, web: WebMember, other: WebMember
+) -> None:
+    dns.names |= {"w1": ["127.1.0.1"], "w2": ["127.1.0.2"]}
+    haproxy.start(config(one_pool(NAMED), version).text)
+    all_up(haproxy, ("named", "w1"), ("named", "w2"))
+    other.status = 503
+    carry_out(haproxy, (ServerChange("named", "w2", "drain", afresh=True),))
+    checked = len(other.checks)
+    while len(other.checks) < checked + 3:
+        (state,) = [each for each in haproxy.running().servers if each.name == "w2"]
+        assert not state.proved, state
+    other.status = 200
+    wait_until(lambda: haproxy.status("named", "w2") == "DRAIN", "its check is good, and it is drained still")
 
 
 def test_requests_go_on_over_reloads(haproxy: Haproxy, version: HaproxyVersion, dns: FakeDns, web: WebMember) -> None:

@@ -1,7 +1,7 @@
 """A HAProxy for the fake engine: reads our configuration text, keeps servers, answers on its two sockets.
 
-It knows no traffic and no time: a check has an outcome as soon as it is asked for. Where a name resolves and who
-answers is the fake network's knowledge, given as ``lookup``.
+It knows no traffic and no time: a check has an outcome as soon as it is asked for, or once it was asked for when it
+was set down. Where a name resolves and who answers is the fake network's knowledge, given as ``lookup``.
 """
 
 from __future__ import annotations
@@ -100,6 +100,8 @@ class FakeHaproxy:
             )
         if command == "show stat":
             rows = [server.row(lookup) for server in self.servers]
+            for server in self.servers:
+                server.down = False
             head = "# pxname,svname,scur,stot,status,weight,uweight,lastchg,type,check_status,check_code,addr,req_tot"
             return "\n".join([head, "front,FRONTEND,1,9,OPEN,,,,0,,,,9", *rows, ""])
         if command.startswith("show servers state"):
@@ -108,7 +110,7 @@ class FakeHaproxy:
             _, _, where, place, *_ = command.split()
             pool, _, name = where.partition("/")
             address, _, port = place.rpartition(":")
-            self.servers.append(FakeServer(pool, name, address, int(port), 100, "maint"))
+            self.servers.append(FakeServer(pool, name, address, int(port), 1, "maint"))
             return "New server registered.\n"
         if command.startswith("del server "):
             where = command.split()[2]

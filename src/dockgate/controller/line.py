@@ -135,7 +135,7 @@ class Line:
     async def _let_in(self, connection: Standing, ref: ServerRef, row: words.ServerStanding) -> None:
         place = self.members.place(ref) if ref.slot else None
         if place is not None and (place.address, place.port) != (row.address, row.port):
-            change = ServerChange(ref.pool, row.server, state="ready", address=place.address, port=place.port)
+            change = ServerChange(ref.pool, row.server, "ready", None, place.address, place.port, afresh=ref.checked)
             for command in commands(change):
                 await self._tell(connection, command)
         await self._release(connection, ref.pool, row.server)

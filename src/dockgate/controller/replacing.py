@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from dockgate.controller.wait import until
 from dockgate.controller.world import World
 from dockgate.edges import haproxy_socket
 from dockgate.errors import ActionFailed, EngineError, ProofFailed
+from dockgate.haproxy.runtime import addition
+from dockgate.model.actions import ServerChange
 from dockgate.model.observed import Container, ServerState
 from dockgate.model.replacing import (
     AddServer,
@@ -65,14 +69,9 @@ async def await_healthy(world: World, action: AwaitHealthy) -> str:
 async def add_server(world: World, action: AddServer) -> str:
     address = await _address(world, action.member_host, action.member, action.network)
     balancer = await world.ours(action.host, action.balancer, "lb")
-    where = f"{action.pool}/{action.server}"
-    checks = " check inter 500 fastinter 100 downinter 100 fall 2 rise 1" if action.checked else ""
-    options = "".join(f" {word}" for word in action.options)
-    lines = [f"add server {where} {address}:{action.port}{checks}{options}"]
-    lines += [f"enable health {where}"] if action.checked else []
-    lines += [f"set server {where} health down"] if action.checked else []
-    lines += [f"enable server {where}"]
-    for line in lines:
+    place = ServerChange(action.pool, action.server, address=address, port=action.port, weight=action.weight)
+    change = replace(place, state="ready", afresh=action.checked)
+    for line in addition(change, action.options):
         await haproxy_socket.order(world.engine(action.host), balancer.id, line, good=("New server registered.",))
     return ""
 
@@ -83,7 +82,7 @@ async def await_server(world: World, action: AwaitServer) -> str:
     async def up() -> bool | None:
         address = await _address(world, action.member_host, action.member, action.network)
         found = await _servers(world, action.host, balancer.id, action.pool)
-        return True if any(each.address == address and each.up for each in found) else None
+        return True if any(each.address == address and each.proved for each in found) else None
 
     if await until(up, limit_s=float(action.limit_s), pause_s=0.1) is None:
         found = await _servers(world, action.host, balancer.id, action.pool)

@@ -20,6 +20,7 @@ from dockgate.model.observed import RunningHaproxy, ServerState
 
 Admin: TypeAlias = Literal["ready", "drain", "maint"]
 
+_CHECKS = ("check", "inter", "500", "fastinter", "100", "downinter", "100", "fall", "2", "rise", "1")
 _DONE = re.compile(r"(IP changed from|port changed from|no need to change|nothing changed)", re.IGNORECASE)
 
 
@@ -35,7 +36,8 @@ def changes(config: Config, running: RunningHaproxy) -> tuple[ServerChange, ...]
 
 def commands(change: ServerChange) -> list[str]:
     """The commands for the runtime socket, in order. A server that becomes ready at an address goes through
-    maintenance, so that HAProxy treats it as new and its checks speak first."""
+    maintenance, so that HAProxy treats it as new. HAProxy lets it out of that as up, until a check fails; so one that
+    its checks must speak for first is drained until it is set down."""
     target = f"set server {change.pool}/{change.server}"
     lines: list[str] = []
     if change.state == "maint" or (change.state == "ready" and change.address is not None):
@@ -44,9 +46,22 @@ def commands(change: ServerChange) -> list[str]:
         lines.append(f"{target} addr {change.address}" + (f" port {change.port}" if change.port else ""))
     if change.weight is not None:
         lines.append(f"{target} weight {change.weight}")
-    if change.state in ("ready", "drain"):
+    if change.afresh:
+        lines += [f"{target} state drain", f"{target} health down"]
+    if change.state == "ready" or (change.state == "drain" and not change.afresh):
         lines.append(f"{target} state {change.state}")
     return lines
+
+
+def addition(change: ServerChange, options: tuple[str, ...]) -> list[str]:
+    """The commands that add a server which no configuration has, checked if it is to be ``afresh``. ``options``:
+    further words of its line. Its first failed check does not end it, as ``ServerState.proved`` wants it."""
+    where = f"{change.pool}/{change.server}"
+    checks = _CHECKS if change.afresh else ()
+    lines = [" ".join(["add server", where, f"{change.address}:{change.port}", *checks, *options])]
+    # It starts in maintenance, which it must not leave as up.
+    lines += [f"set server {where} state drain", f"enable health {where}"] if change.afresh else []
+    return lines + commands(replace(change, address=None, port=None))
 
 
 def parse_command_output(text: str) -> str | None:
@@ -61,13 +76,15 @@ def inverse(change: ServerChange, running: RunningHaproxy) -> ServerChange:
     if state is None:
         return ServerChange(change.pool, change.server)
     moved = change.address is not None
+    admin = _admin(state)
     return ServerChange(
         change.pool,
         change.server,
-        state=_admin(state) if change.state or moved else None,
+        state=admin if change.state or moved else None,
         weight=state.weight if change.weight is not None else None,
         address=(state.address or NO_ADDRESS) if moved else None,
         port=state.port if moved else None,
+        afresh=change.afresh and moved and admin == "ready",
     )
 
 
@@ -95,7 +112,8 @@ def _of_slot(server: Server, state: ServerState, change: ServerChange) -> Server
     if (server.address, server.port) == (state.address, state.port):
         return change
     by_hand = _admin(state) == "drain" or (_admin(state) == "maint" and state.address != "")
-    return replace(change, address=server.address, port=server.port, state=None if by_hand else "ready")
+    change = replace(change, address=server.address, port=server.port)
+    return change if by_hand else replace(change, state="ready", afresh=server.checked)
 
 
 def _admin(state: ServerState) -> Admin:

@@ -33,7 +33,10 @@ class HaproxyConfig:
 @dataclass(frozen=True)
 class ServerChange:
     """One change to a server of a running HAProxy. Only the fields that are not None are set, in this order:
-    state maint, address and port, weight, state ready or drain. Never an address on a server that DNS resolves."""
+    state maint, address and port, weight, state ready or drain. Never an address on a server that DNS resolves.
+
+    ``afresh``: it is checked, and what its checks said so far is not of the one that is there now: down until the next
+    good one."""
 
     pool: str
     server: str
@@ -41,11 +44,13 @@ class ServerChange:
     weight: int | None = None
     address: str | None = None
     port: int | None = None
+    afresh: bool = False
 
     def __str__(self) -> str:
         parts = [f"{self.address}:{self.port}"] if self.address is not None else []
         parts += [f"weight {self.weight}"] if self.weight is not None else []
         parts += [self.state] if self.state is not None else []
+        parts += ["checked anew"] if self.afresh else []
         return f"{self.pool}/{self.server} {', '.join(parts)}"
 
 

@@ -139,7 +139,13 @@ class ServerState:
     @property
     def up(self) -> bool:
         """Takes new traffic."""
-        return self.status.startswith(("UP", "no check", "DRAIN")) and not self.status.startswith("DRAIN")
+        return self.status.startswith(("UP", "no check"))
+
+    @property
+    def proved(self) -> bool:
+        """Its last check was good, whether it may have traffic or not. A server that HAProxy took as up without having
+        asked it counts as one check short ("UP 1/2"); where a single failed check is enough, that cannot be told."""
+        return self.status in ("UP", "DRAIN", "no check")
 
 
 @dataclass(frozen=True)

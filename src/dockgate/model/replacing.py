@@ -84,7 +84,8 @@ class AwaitHealthy:
 @dataclass(frozen=True)
 class AddServer:
     """A member that no name leads to, as a server of its own in the running HAProxy; lost with its process.
-    ``options``: further words of its line, as its pool's servers have them."""
+    ``weight``: of the member that it stands in for. ``options``: further words of its line, as its pool's servers have
+    them."""
 
     host: str
     balancer: str
@@ -94,6 +95,7 @@ class AddServer:
     member: str
     network: str
     port: int
+    weight: int
     checked: bool
     options: tuple[str, ...] = ()
 
@@ -103,7 +105,7 @@ class AddServer:
 
 @dataclass(frozen=True)
 class AwaitServer:
-    """HAProxy has a server at the member's address, and its check is good."""
+    """HAProxy has a server at the member's address, and its check is good; it may be drained still."""
 
     host: str
     balancer: str

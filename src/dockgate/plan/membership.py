@@ -14,7 +14,7 @@ from typing import Literal, TypeAlias
 from dockgate.haproxy.build import ResolvedServer, backend_name
 from dockgate.haproxy.words import name
 from dockgate.model.desired import ByLabel, ByName, ByService, Desired, Pool, Published
-from dockgate.model.observed import Container, ObservedHost
+from dockgate.model.observed import Container, ObservedHost, ServerState
 from dockgate.plan.labelled import LABEL_POOL
 from dockgate.plan.published import place_on
 
@@ -33,6 +33,10 @@ class ServerRef:
     address: str = ""
     checked: bool = True
     slot: bool = False
+
+    def fits(self, state: ServerState) -> bool:
+        known_as = state.name == self.server if self.server else state.address == self.address
+        return state.pool == self.pool and known_as
 
 
 @dataclass(frozen=True)

@@ -58,13 +58,14 @@ class Order:
 
 @dataclass(frozen=True)
 class _Place:
-    """A load balancer that has the member, in which pool, and which of its servers the member is."""
+    """A load balancer that has the member, in which pool, and which of its servers the member is, with its weight."""
 
     host: str
     balancer: str
     pool: Pool
     network: str
     server: str
+    weight: int
     by_name: bool
 
 
@@ -131,11 +132,11 @@ def _places(desired: Desired, observed: Observed, container: Container) -> Itera
                 found = host.loadbalancer(balancer.name)
                 running = found.running if found else None
                 if isinstance(running, RunningHaproxy):
-                    by_address = (s.name for s in running.servers if (s.pool, s.address) == (ref.pool, ref.address))
-                    server = ref.server or next(by_address, "")
+                    by_name = isinstance(pool.membership, ByName)
+                    server = next((each for each in running.servers if ref.fits(each)), None)
                     if server:
-                        by_name = isinstance(pool.membership, ByName)
-                        yield _Place(host.name, balancer.name, pool, pool.network, server, by_name)
+                        what = (pool, pool.network, server.name, server.weight, by_name)
+                        yield _Place(host.name, balancer.name, *what)
 
 
 def _blocked(desired: Desired, observed: Observed, order: Order, targets: Sequence[_Target]) -> Iterator[Blocked]:
@@ -212,6 +213,7 @@ def _member(observed: Observed, order: Order, target: _Target, needs: tuple[str,
                 stand_in,
                 place.network,
                 place.pool.port,
+                place.weight,
                 place.pool.check is not None,
                 tls_options(place.pool),
             )
@@ -223,6 +225,9 @@ def _member(observed: Observed, order: Order, target: _Target, needs: tuple[str,
         back = (_ready(place), _in(place, host, name, order))
         do(drain, "it is to finish what it has", *back)
     do(StopMember(host, name, order.grace_s), "it has nothing left to do", StartMember(host, name))
+    for place in target.places:
+        if place.pool.check is not None:
+            do(_forget(place), "its checks are not its successor's")
     do(
         RenameMember(host, name, before),
         "its name is needed; it is kept until the end",
@@ -232,9 +237,9 @@ def _member(observed: Observed, order: Order, target: _Target, needs: tuple[str,
     do(StartMember(host, name), "it was just created")
     do(AwaitHealthy(host, name, order.healthy_s), "as its stand-in was")
     for place in target.places:
-        do(_ready(place), "it may have traffic")
-    for place in target.places:
         do(_in(place, host, name, order), "only a good check lets it in")
+    for place in target.places:
+        do(_ready(place), "it may have traffic")
     do(JudgeLoad(host), "what clients get is what counts")
     steps += _clean_up(target, order, group)
     steps[0] = replace(steps[0], needs=(*needs, *_image_group(observed, order, host)))
@@ -267,6 +272,11 @@ def _in(place: _Place, host: str, member: str, order: Order) -> AwaitServer:
 
 def _drop(place: _Place, server: str, order: Order) -> DrainServer:
     return DrainServer(place.host, place.balancer, backend_name(place.pool.name), server, order.drain_s, drop=True)
+
+
+def _forget(place: _Place) -> SetServers:
+    change = ServerChange(backend_name(place.pool.name), place.server, state="drain", afresh=True)
+    return SetServers(place.host, place.balancer, (change,))
 
 
 def _ready(place: _Place) -> SetServers:

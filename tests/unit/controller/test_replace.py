@@ -15,10 +15,11 @@ from dockgate.controller.execute import execute
 from dockgate.controller.report import Report
 from dockgate.edges.small_load import Tally
 from dockgate.errors import ProofFailed
+from dockgate.model.actions import SetServers
 from dockgate.model.desired import ByService, Desired, Published
 from dockgate.model.observed import Attachment, Labels
 from dockgate.model.plan import Plan
-from dockgate.model.replacing import DrainServer, StopMember
+from dockgate.model.replacing import AddServer, AwaitServer, DrainServer, StopMember
 from dockgate.plan import describe
 from dockgate.plan.replace import Order, plan_replace
 
@@ -74,6 +75,25 @@ async def test_the_old_one_is_drained_before_it_stops_and_after_its_stand_in_is_
     assert (
         kinds.index("AddServer") < kinds.index("AwaitServer") < kinds.index("DrainServer") < kinds.index("StopMember")
     )
+
+
+async def test_the_new_one_is_let_in_after_a_good_check_that_cannot_be_the_old_ones(ready: FakeNetwork) -> None:
+    plan = plan_replace(desired(), await see(ready), order())
+    told = [str(step.action) for step in plan.steps if isinstance(step.action, SetServers | StopMember | AwaitServer)]
+    assert told[1:] == [
+        "stop web1",
+        "set pres/web1 drain, checked anew over the runtime socket",
+        "wait for the first good check of web1 in pool pres",
+        "set pres/web1 ready over the runtime socket",
+    ]
+
+
+async def test_a_stand_in_has_the_weight_of_the_one_it_stands_in_for(ready: FakeNetwork) -> None:
+    servers(ready)["web1"].weight = 37
+    plan = plan_replace(desired(), await see(ready), order())
+    (added,) = [step for step in plan.steps if isinstance(step.action, AddServer)]
+    assert (await carry_out(ready, Plan(plan.steps[: plan.steps.index(added) + 1]))).ok
+    assert {name: each.weight for name, each in servers(ready).items()} == {"web1": 37, "web2": 100, "web1.next": 37}
 
 
 async def test_labels_stay_so_that_compose_knows_it_again(ready: FakeNetwork) -> None:

@@ -50,7 +50,7 @@ def test_a_weight_is_set_on_a_server_that_dns_resolves_and_nothing_else() -> Non
 def test_a_member_that_moved_becomes_ready_at_its_new_place() -> None:
     before, after = slots(web1=("10.0.0.1", 80)), slots(web1=("10.0.0.1", 81))
     assert changes(after.tree("3.2"), process(before)) == (
-        ServerChange(POOL, "web1", state="ready", address="10.0.0.1", port=81),
+        ServerChange(POOL, "web1", state="ready", address="10.0.0.1", port=81, afresh=True),
     )
 
 
@@ -63,7 +63,7 @@ def test_a_member_that_is_gone_leaves_an_empty_slot() -> None:
 
 def test_an_empty_slot_is_filled() -> None:
     assert changes(slots(web2=("10.0.0.2", 8080)).tree("3.2"), process(slots())) == (
-        ServerChange(POOL, "web2", state="ready", address="10.0.0.2", port=8080),
+        ServerChange(POOL, "web2", state="ready", address="10.0.0.2", port=8080, afresh=True),
     )
 
 
@@ -101,6 +101,8 @@ def test_commands_go_through_maintenance_to_a_new_place() -> None:
         (ServerChange("p", "s", weight=0), ["weight 0"]),
         (ServerChange("p", "s", "drain"), ["state drain"]),
         (ServerChange("p", "s", "ready"), ["state ready"]),
+        (ServerChange("p", "s", "drain", afresh=True), ["state drain", "health down"]),
+        (ServerChange("p", "s", "ready", afresh=True), ["state drain", "health down", "state ready"]),
         (ServerChange("p", "s", "maint", None, "0.0.0.0", 80), ["state maint", "addr 0.0.0.0 port 80"]),
         (ServerChange("p", "s", address="10.0.0.1", port=80), ["addr 10.0.0.1 port 80"]),
         (ServerChange("p", "s"), []),
