@@ -26,6 +26,8 @@ from dockgate.lab.load_tally import Method
 ROOT = Path(__file__).resolve().parents[2]
 DOCKGATE = [sys.executable, "-m", "dockgate"]
 WEB = "dockgate/web:1"
+LOST_ITS_SWARM = "attaching to network failed"
+"""What Docker says of a container for which its Swarm did not answer within 20 s."""
 
 
 def eventually(condition: Callable[[], Any], what: str, *, within_s: float = 15.0, every_s: float = 0.1) -> Any:
@@ -118,7 +120,15 @@ class Stage:
         words += ["--network", network] if network else []
         words += ["--network-alias", alias] if alias else []
         self.members.append((host, name))
-        return self.lab.docker(host, *words, *options, image).stdout.strip()
+        done = self.lab.docker(host, *words, *options, image, check=False)
+        if LOST_ITS_SWARM in done.stderr:
+            print(f"{host} has lost its Swarm: its Docker is restarted, and {name} made once more")
+            with engine_restarted(self.lab, host):
+                pass
+            self.lab.docker(host, "rm", "-f", name)
+            done = self.lab.docker(host, *words, *options, image, check=False)
+        assert done.returncode == 0, f"{name} on {host}: {done.stderr}"
+        return done.stdout.strip()
 
     def members_up(self, file: Path, *names: str, within_s: float = 20.0) -> dict[str, dict[str, Any]]:
         """Wait until HAProxy takes exactly these members as up; their rows of the status by name."""

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from tests.scenarios.stage import Stage, engine_restarted, eventually
+from tests.scenarios.stage import LOST_ITS_SWARM, Stage, engine_restarted, eventually
 
 from dockgate.lab import Lab
 from dockgate.lab.faults import container_crashed, container_killed, engine_killed, powered_off
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.lab
 PROJECT = "restart"
 SHARED = "http://docker1.lab.lab:8300/"
 OWN = "http://10.10.10.160/"
-GIVEN_UP = re.compile(r"attaching to network failed|network \S+ not found")
+GIVEN_UP = re.compile(rf"{LOST_ITS_SWARM}|network \S+ not found")
 BOTH = {"restart1", "restart2"}
 
 
