@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dockgate.haproxy import limits
 from dockgate.haproxy.listeners import frontend, no_name, no_route, users
 from dockgate.haproxy.pools import ResolvedServer, asks_docker, asks_upstream, backend, backend_name, docker_names
+from dockgate.haproxy.requests import patience
 from dockgate.haproxy.tree import Config, Global, Line, Section, line, milliseconds
 from dockgate.haproxy.versions import dialect
 from dockgate.model.desired import Desired, Pool, Vip
@@ -39,12 +40,17 @@ def build(desired: Desired, vip: Vip, resolved: Mapping[str, tuple[ResolvedServe
         sections=(_defaults(vip), *_resolvers(pools), *users(vip), *limits.sections(vip)),
         frontends=tuple(frontend(vip, listen) for listen in vip.listens),
         backends=(
-            *(backend(pool, ways=ways, resolved=resolved.get(pool.name, ())) for pool in pools),
+            *(backend(pool, ways=ways, resolved=resolved.get(pool.name, ()), more=_more(vip, pool)) for pool in pools),
             *([no_route()] if any(listen.pool is None and not listen.sni for listen in vip.listens) else []),
             *([no_name()] if any(listen.pool is None and listen.sni for listen in vip.listens) else []),
             *limits.tables(vip),
         ),
     )
+
+
+def _more(vip: Vip, pool: Pool) -> tuple[Line, ...]:
+    """What a VIP asks of its pools' backends."""
+    return tuple(patience(vip)) if pool.mode == "http" else ()
 
 
 def _process(vip: Vip, pools: list[Pool]) -> Iterator[Line]:
@@ -63,7 +69,8 @@ def _process(vip: Vip, pools: list[Pool]) -> Iterator[Line]:
 
 def _longest_request(vip: Vip, pools: list[Pool]) -> int:
     servers = [pool.timeouts.queue + pool.timeouts.server for pool in pools]
-    return max(25_000, vip.timeouts.client, vip.timeouts.keep_alive, *servers) + 5_000
+    own = [each.timeout_ms for each in (vip.http, *(route.http for route in vip.routes)) if each.timeout_ms]
+    return max(25_000, vip.timeouts.client, vip.timeouts.keep_alive, *servers, *own) + 5_000
 
 
 def _defaults(vip: Vip) -> Section:

@@ -113,6 +113,10 @@ def request_limits(vip: Vip, owner: str, http: Http, here: tuple[str, ...]) -> I
     for counter in counters(vip):
         if counter.owner == owner:
             yield from _rate(counter, here)
+    if http.max_headers is not None:
+        answer = ("status", 431, "content-type", "text/plain", "string", "the headers are too large")
+        more = ("{", "req.hdrs,length", "gt", str(http.max_headers), "}")
+        yield line("http-request", "return", *answer, "if", *here, *more, origin=http.source)
     if http.max_body is not None:
         yield from _body(http.max_body, http.source, here)
     if http.auth:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from dockgate.haproxy.tree import Backend, Line, Server, ServerTemplate, line, milliseconds
+from dockgate.haproxy.tree import Backend, Line, Server, ServerTemplate, line, milliseconds, own_lines
 from dockgate.haproxy.versions import Dialect
 from dockgate.haproxy.words import host, literal_format, name
 from dockgate.model.desired import ByLabel, ByName, ByService, Check, Endpoint, Endpoints, Member, Pool, Published
@@ -26,6 +26,7 @@ BALANCE = {
     "uri": ("uri",),
     "random": ("random",),
 }
+_SMTP = ("smtpchk", "EHLO", "dockgate.invalid")
 _IPV4 = re.compile(r"\d{1,3}(\.\d{1,3}){3}")
 
 
@@ -71,14 +72,16 @@ def docker_names(pool: Pool) -> tuple[str, ...]:
     return ()
 
 
-def backend(pool: Pool, *, ways: Dialect, resolved: tuple[ResolvedServer, ...]) -> Backend:
-    """The pool's backend. ``resolved``: only for ``Published`` and ``ByLabel``."""
+def backend(pool: Pool, *, ways: Dialect, resolved: tuple[ResolvedServer, ...], more: tuple[Line, ...] = ()) -> Backend:
+    """The pool's backend. ``resolved``: only for ``Published`` and ``ByLabel``. ``more``: what its VIP asks of it."""
     lines = [
         *_balance(pool),
         *_timeouts(pool),
         *_retries(pool),
         *_check(pool),
         *_default_server(pool, ways),
+        *more,
+        *own_lines(pool.snippets),
     ]
     return Backend(backend_name(pool.name), tuple(lines), tuple(_servers(pool, ways, resolved)), pool.source)
 
@@ -129,6 +132,10 @@ def _check(pool: Pool) -> Iterator[Line]:
     if check is None or check.kind == "tcp":
         return
     at = check.source
+    if check.kind != "http":
+        how = {"redis": ("redis-check",), "postgres": ("pgsql-check", "user", check.user), "smtp": _SMTP}
+        yield line("option", *how[check.kind], origin=at)
+        return
     header = check.host or ("localhost" if check.version == "1.1" else None)
     words = ["meth", check.method, "uri", check.path, "ver", f"HTTP/{check.version}"]
     words += ["hdr", "Host", literal_format(header)] if header else []

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Literal
 
 from dockgate.model.desired import (
     ByLabel,
     ByName,
     ByService,
     Check,
+    CheckKind,
     Endpoint,
     Endpoints,
     Host,
@@ -31,6 +31,7 @@ from dockgate.model.desired import (
 from .job import Job
 from .path import Path
 from .problems import quote
+from .resolve_http import snippets
 from .resolve_tls import resolve_members_tls
 from .schema import CheckSpec, EndpointSpec, MemberSpec, PoolSpec
 
@@ -85,6 +86,7 @@ def _pool(job: Job, name: str, spec: PoolSpec, mode: Mode, hosts: dict[str, Host
         tls=resolve_members_tls(job, (*path, "tls"), spec.tls) if spec.tls else None,
         send_proxy=spec.send_proxy,
         retries=_or(spec.retries, Pool.retries),
+        snippets=snippets(job, (*path, "snippets"), spec.snippets),
         source=job.tree.key(*path),
     )
 
@@ -210,11 +212,17 @@ def _check_tcp(job: Job, path: Path, spec: PoolSpec) -> None:
 
 def _check(job: Job, at: Path, spec: CheckSpec, mode: Mode) -> Check:
     http_only = [key for key in _HTTP_ONLY_IN_CHECK if key in spec.model_fields_set]
-    kind: Literal["http", "tcp"] = spec.kind or ("http" if http_only else mode)
-    if kind == "tcp":
+    kind: CheckKind = spec.kind or ("http" if http_only else mode)
+    if kind != "http":
         for key in http_only:
-            what = f"{at[0]}.{at[1]}.check.{key} has no meaning: a tcp check sends no request"
+            what = f"{at[0]}.{at[1]}.check.{key} has no meaning: a {kind} check sends no HTTP request"
             job.problem((*at, key), what, "remove it, or use kind: http", at_key=True)
+    if kind not in ("http", "tcp") and mode == "http":
+        what = f"{at[0]}.{at[1]}.check is for {kind}, and the ports that use this pool speak http"
+        job.problem((*at, "kind"), what, "use kind: http or tcp, or give the ports mode: tcp")
+    if spec.user is not None and kind != "postgres":
+        what = f"{at[0]}.{at[1]}.check.user has no meaning: a {kind} check names nobody"
+        job.problem((*at, "user"), what, "remove it, or use kind: postgres", at_key=True)
     if kind == "http" and spec.version == "1.1" and spec.host is None and job.tree.whole(*at):
         job.problem((*at, "version"), "an HTTP/1.1 check needs a Host header", "add host: www.example.org")
     interval = _or(spec.interval, Check.interval_ms)
@@ -229,6 +237,7 @@ def _check(job: Job, at: Path, spec: CheckSpec, mode: Mode) -> Check:
         timeout_ms=_or(spec.timeout, min(Check.timeout_ms, interval)),
         fall=_or(spec.fall, Check.fall),
         rise=_or(spec.rise, Check.rise),
+        user=spec.user or Check.user,
         source=job.tree.value(*at),
     )
 

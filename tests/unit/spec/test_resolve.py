@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.unit.spec.reading import VALID, changed, desired, read
+from tests.unit.spec.reading import VALID, changed, desired, problem, read
 
 from dockgate.model.desired import ByName, ByService, Check, Endpoint, Endpoints, Host, Images, Member, Published
 from dockgate.spec import project_name
@@ -116,6 +116,32 @@ def test_the_check_of_a_tcp_pool_opens_a_connection() -> None:
 )
 def test_a_check_means(check: str, made: Check | None) -> None:
     assert desired(changed("port: 80, members", f"port: 80, check: {check}, members")).pool("site").check == made
+
+
+@pytest.mark.parametrize("check", ["redis", "smtp", "postgres"])
+def test_a_tcp_pool_may_be_checked_in_its_own_protocol(check: str) -> None:
+    text = changed("{port: 80}]", "{port: 80, mode: tcp}]", ("port: 80, members", f"port: 80, check: {check}, members"))
+    assert desired(text).pool("site").check == Check(kind=check)  # type: ignore[arg-type]
+
+
+def test_postgres_is_asked_in_the_name_of_who_is_named() -> None:
+    text = changed(
+        "{port: 80}]",
+        "{port: 80, mode: tcp}]",
+        ("port: 80, members", "port: 80, check: {kind: postgres, user: probe}, members"),
+    )
+    assert desired(text).pool("site").check == Check(kind="postgres", user="probe")
+
+
+@pytest.mark.parametrize(
+    ("check", "told"),
+    [
+        ("redis", "is for redis, and the ports that use this pool speak http"),
+        ("{kind: http, user: a}", "a http check names nobody"),
+    ],
+)
+def test_a_check_that_does_not_fit_its_pool_is_told(check: str, told: str) -> None:
+    assert told in problem(changed("port: 80, members", f"port: 80, check: {check}, members"))
 
 
 def test_a_tcp_pool_may_be_checked_by_a_request() -> None:
