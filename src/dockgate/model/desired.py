@@ -144,6 +144,20 @@ class PoolTimeouts:
 
 
 @dataclass(frozen=True)
+class Sticky:
+    """Who came once comes to the same member again, as long as it is up and not told to stop.
+
+    ``by``: a ``cookie`` called ``cookie`` (mode http), or the ``client``'s address, which is forgotten ``expire_ms``
+    after its last request.
+    """
+
+    by: Literal["cookie", "client"] = "cookie"
+    cookie: str = "DOCKGATE"
+    expire_ms: int = 1_800_000
+    source: Source = _source()
+
+
+@dataclass(frozen=True)
 class Pool:
     """Servers that answer for a VIP.
 
@@ -168,6 +182,7 @@ class Pool:
     send_proxy: Literal["v1", "v2"] | None = None
     retries: int = 3
     tls: MembersTls | None = None
+    sticky: Sticky | None = None
     snippets: tuple[Snippet, ...] = ()
     source: Source = _source()
 

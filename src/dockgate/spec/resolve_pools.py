@@ -25,6 +25,7 @@ from dockgate.model.desired import (
     Pool,
     PoolTimeouts,
     Published,
+    Sticky,
     Vip,
 )
 
@@ -33,7 +34,7 @@ from .path import Path
 from .problems import quote
 from .resolve_http import snippets
 from .resolve_tls import resolve_members_tls
-from .schema import CheckSpec, EndpointSpec, MemberSpec, PoolSpec
+from .schema import CheckSpec, EndpointSpec, MemberSpec, PoolSpec, StickySpec
 
 _KINDS = ("members", "service", "labels", "published", "endpoints")
 _HTTP_ONLY_IN_CHECK = ("method", "path", "version", "host", "expect")
@@ -86,6 +87,7 @@ def _pool(job: Job, name: str, spec: PoolSpec, mode: Mode, hosts: dict[str, Host
         tls=resolve_members_tls(job, (*path, "tls"), spec.tls) if spec.tls else None,
         send_proxy=spec.send_proxy,
         retries=_or(spec.retries, Pool.retries),
+        sticky=_sticky(job, (*path, "sticky"), spec.sticky, mode) if spec.sticky else None,
         snippets=snippets(job, (*path, "snippets"), spec.snippets),
         source=job.tree.key(*path),
     )
@@ -199,6 +201,18 @@ def _check_network(job: Job, path: Path, spec: PoolSpec, names: dict[str, None])
         what = f"pools.{path[1]} has no 'network', and its members are {how} on one"
         fix = f"add one of: {', '.join(sorted(names)[:10])}" if names else "declare one in 'networks' and name it here"
         job.problem(path, what, fix, at_key=True)
+
+
+def _sticky(job: Job, at: Path, spec: StickySpec, mode: Mode) -> Sticky:
+    if spec.by == "cookie" and mode == "tcp":
+        what = f"{at[0]}.{at[1]}.sticky is by cookie, and the pool's traffic is tcp: there are no cookies"
+        job.problem(at, what, "write sticky: client")
+    for key, needs in (("cookie", "cookie"), ("expire", "client")):
+        if key in spec.model_fields_set and spec.by != needs:
+            what = f"{at[0]}.{at[1]}.sticky.{key} has no meaning by {spec.by}"
+            job.problem((*at, key), what, f"remove it, or write by: {needs}", at_key=True)
+    expire = _or(spec.expire, Sticky.expire_ms)
+    return Sticky(spec.by, spec.cookie or Sticky.cookie, expire, job.tree.value(*at))
 
 
 def _check_tcp(job: Job, path: Path, spec: PoolSpec) -> None:

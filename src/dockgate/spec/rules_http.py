@@ -28,6 +28,7 @@ LIMIT_KEY = Rule(
     r"(client|host|path|header:[A-Za-z0-9][A-Za-z0-9_-]{0,63})",
     "write client, host, path or header:NAME",
 )
+COOKIE = Rule("the name of a cookie", r"[A-Za-z0-9_-]+", "use letters, digits, '-' and '_'", 64)
 REALM = Rule("a realm", r"[A-Za-z0-9][A-Za-z0-9_.-]*", "use letters, digits, - _ and .", 64)
 SNIPPET = Rule(
     "a line of haproxy.cfg",
@@ -108,6 +109,7 @@ HeaderName: TypeAlias = Annotated[str, *text(HEADER_NAME, _free_header)]
 HeaderValue: TypeAlias = Annotated[str, *text(HEADER_VALUE)]
 RedirectTo: TypeAlias = Annotated[str, *text(PLACE, _somewhere)]
 LimitKey: TypeAlias = Annotated[str, *text(LIMIT_KEY)]
+CookieName: TypeAlias = Annotated[str, *text(COOKIE)]
 Realm: TypeAlias = Annotated[str, *text(REALM)]
 Requests: TypeAlias = Annotated[int, *whole(1, 1_000_000)]
 ConnectionCount: TypeAlias = Annotated[int, *whole(1, 8000)]

@@ -210,6 +210,20 @@ class PoolTimeoutsSpec(Model):
     queue: rules.Duration | None = optional("The wait for a free member.", milliseconds(desired.PoolTimeouts.queue))
 
 
+class StickySpec(ShortModel):
+    """Who came once comes to the same member again. `cookie` or `client` alone is enough."""
+
+    short = "by"
+
+    by: Literal["cookie", "client"] = Field(
+        description="How a client is known again: by a `cookie` (HTTP), or by its address (`client`)."
+    )
+    cookie: rules_http.CookieName | None = optional("The cookie's name.", desired.Sticky.cookie)
+    expire: rules.Duration | None = optional(
+        "How long after its last request an address is forgotten (`client`).", milliseconds(desired.Sticky.expire_ms)
+    )
+
+
 def _false_is_none(value: object) -> object:
     return None if value is False else value
 
@@ -238,6 +252,9 @@ class PoolSpec(Model):
         default="roundrobin",
         description="Who gets the next request: each in turn, the least busy, by the client's address, by the "
         "request's URI (HTTP), or any.",
+    )
+    sticky: StickySpec | None = optional(
+        "Who came once comes to the same member again, as long as that is up. Without it, `balance` decides each time."
     )
     check: Annotated[CheckSpec | None, BeforeValidator(_false_is_none)] = Field(
         default_factory=CheckSpec, description="How members are checked; `false` for not at all."

@@ -27,6 +27,7 @@ from dockgate.model.desired import (
     Route,
     SniRoute,
     Stats,
+    Sticky,
     Vip,
     VipTimeouts,
 )
@@ -102,6 +103,14 @@ CASES: dict[str, Case] = {
             Pool("unchecked", Endpoints((Endpoint("one", "192.168.50.13", 8080, 0),)), 0, check=None),
         ),
         replace(VIP, listens=(Listen(80, pool="fixed"), Listen(81, pool="unchecked"))),
+    ),
+    "sticky": Case(
+        (
+            replace(WEB, sticky=Sticky(source=at(21))),
+            Pool("api", ByService("api", 2), 8080, "back", sticky=Sticky(cookie="API", source=at(31))),
+            Pool("db", ByName((Member("pg1"),)), 5432, "back", "tcp", sticky=Sticky("client", source=at(41))),
+        ),
+        replace(VIP, listens=(*VIP.listens, Listen(81, pool="api"), Listen(5432, "tcp", "db"))),
     ),
     "service": Case(
         (
