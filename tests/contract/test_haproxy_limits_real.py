@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import http.client
 import socket
+import threading
 import time
 from dataclasses import replace
 
@@ -13,7 +14,17 @@ from tests.contract.haproxy_process import Haproxy, WebMember, wait_until
 from tests.contract.haproxy_stage import CHECK, all_up, ask, config
 from tests.golden.haproxy.cases import VIP, Case
 
-from dockgate.model.desired import Endpoint, Endpoints, HaproxyVersion, Listen, Pool, Route, Vip, VipTimeouts
+from dockgate.model.desired import (
+    Endpoint,
+    Endpoints,
+    HaproxyVersion,
+    Listen,
+    Pool,
+    PoolTimeouts,
+    Route,
+    Vip,
+    VipTimeouts,
+)
 from dockgate.model.http import Auth, Connections, Http, RateLimit, User
 from dockgate.spec.secrets import password_hash
 
@@ -90,6 +101,29 @@ def test_a_body_that_is_too_large_or_of_unknown_length_never_reaches_a_member(
     assert ask(method="POST", body=b"x" * 1025)[0] == 413
     assert raw(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n") == 411
     assert web.received == ["POST /"]
+
+
+def test_headers_that_are_too_large_never_reach_a_member(
+    haproxy: Haproxy, version: HaproxyVersion, web: WebMember
+) -> None:
+    start(haproxy, version, replace(SITE, http=Http(max_headers=1024)))
+    assert answer(X_Long="x" * 900)[0] == 200
+    assert answer(X_Long="x" * 1024)[0] == 431
+    assert answer(**{f"X_{number}": "x" * 100 for number in range(12)})[0] == 431
+    assert web.received == ["GET /"]
+
+
+def test_a_route_may_wait_longer_for_its_members_than_their_pool(
+    haproxy: Haproxy, version: HaproxyVersion, web: WebMember
+) -> None:
+    patient = Route("site", None, "/report", http=Http(timeout_ms=5000))
+    pool = replace(POOL, timeouts=PoolTimeouts(server=300), retries=0)
+    haproxy.start(config(Case((pool,), replace(SITE, routes=(patient,))), version).text)
+    all_up(haproxy, ("site", "w1"))
+    web.may_answer.clear()
+    threading.Timer(1.2, web.may_answer.set).start()
+    assert answer("/quick")[0] == 504
+    assert answer("/report")[0] == 200
 
 
 def test_only_who_knows_a_password_is_let_in_and_the_configuration_does_not_hold_it(

@@ -27,15 +27,15 @@ RETRY_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 
 @dataclass
 class Line:
-    """``pools``: the backends of this load balancer. ``held``: ``POOL/SERVER`` that we keep out. ``pid``: of the
-    worker at the other end, 0 while there is none. ``pushed``: commands that changed something."""
+    """``pools``: the backends of this load balancer. ``held``: ``POOL/SERVER`` that we keep out, and who that is.
+    ``pid``: of the worker at the other end, 0 while there is none. ``pushed``: commands that changed something."""
 
     engine: EngineApi
     container: Container
     pools: frozenset[str]
     members: Members
     say: Callable[[str], None]
-    held: set[str] = field(default_factory=set)
+    held: dict[str, ServerRef] = field(default_factory=dict)
     pid: int = 0
     pushed: int = 0
     _due: set[ServerRef] = field(default_factory=set)
@@ -105,32 +105,33 @@ class Line:
         if row.by_hand and server not in self.held:
             return
         if verdict == "held" or (verdict == "gone" and not ref.checked):
-            await self._hold(connection, ref.pool, row.server)
+            await self._hold(connection, ref, row.server)
         elif verdict == "gone":
-            await self._set_down(connection, ref.pool, row)
+            await self._set_down(connection, ref, row)
         elif verdict == "in":
             await self._let_in(connection, ref, row)
         else:
-            await self._release(connection, ref.pool, row.server)
+            await self._release(connection, ref, row.server)
 
     async def _hold_again(self, connection: Standing, server: str) -> None:
         """It may be another process, which knows nothing of it, or not even the server."""
         await connection.hold(server)
-        if parse_command_output(await connection.ask(words.hold(*server.split("/", 1)))) is not None:
+        held = words.hold(*server.split("/", 1), sticky=self.held[server].sticky)
+        if parse_command_output(await connection.ask(held)) is not None:
             await connection.free(server)
-            self.held.discard(server)
+            del self.held[server]
 
-    async def _hold(self, connection: Standing, pool: str, server: str) -> None:
-        if f"{pool}/{server}" in self.held:
+    async def _hold(self, connection: Standing, ref: ServerRef, server: str) -> None:
+        if f"{ref.pool}/{server}" in self.held:
             return
-        self.held.add(f"{pool}/{server}")
-        await connection.hold(f"{pool}/{server}")
-        await self._tell(connection, words.hold(pool, server))
+        self.held[f"{ref.pool}/{server}"] = ref
+        await connection.hold(f"{ref.pool}/{server}")
+        await self._tell(connection, words.hold(ref.pool, server, sticky=ref.sticky))
 
-    async def _set_down(self, connection: Standing, pool: str, row: words.ServerStanding) -> None:
+    async def _set_down(self, connection: Standing, ref: ServerRef, row: words.ServerStanding) -> None:
         if row.up:
-            await self._tell(connection, words.set_down(pool, row.server))
-        await self._release(connection, pool, row.server)
+            await self._tell(connection, words.set_down(ref.pool, row.server))
+        await self._release(connection, ref, row.server)
 
     async def _let_in(self, connection: Standing, ref: ServerRef, row: words.ServerStanding) -> None:
         place = self.members.place(ref) if ref.slot else None
@@ -138,14 +139,17 @@ class Line:
             change = ServerChange(ref.pool, row.server, "ready", None, place.address, place.port, afresh=ref.checked)
             for command in commands(change):
                 await self._tell(connection, command)
-        await self._release(connection, ref.pool, row.server)
+        await self._release(connection, ref, row.server)
 
-    async def _release(self, connection: Standing, pool: str, server: str) -> None:
-        if f"{pool}/{server}" not in self.held:
+    async def _release(self, connection: Standing, ref: ServerRef, server: str) -> None:
+        if f"{ref.pool}/{server}" not in self.held:
             return
-        await self._tell(connection, words.let_in(pool, server))
-        await connection.free(f"{pool}/{server}")
-        self.held.discard(f"{pool}/{server}")
+        # Out of maintenance HAProxy takes a server as up; out of drain it is what its checks say.
+        ready = ServerChange(ref.pool, server, "ready", afresh=ref.checked and ref.sticky)
+        for command in commands(ready):
+            await self._tell(connection, command)
+        await connection.free(f"{ref.pool}/{server}")
+        del self.held[f"{ref.pool}/{server}"]
 
     async def _tell(self, connection: Standing, command: str) -> None:
         refused = parse_command_output(await connection.ask(command))

@@ -8,6 +8,7 @@ from dockgate.controller.wait import until
 from dockgate.controller.world import World
 from dockgate.edges import haproxy_socket
 from dockgate.errors import ActionFailed, EngineError, ProofFailed
+from dockgate.haproxy.hold import hold
 from dockgate.haproxy.runtime import addition
 from dockgate.model.actions import ServerChange
 from dockgate.model.observed import Container, ServerState
@@ -97,11 +98,11 @@ async def await_server(world: World, action: AwaitServer) -> str:
 
 async def drain_server(world: World, action: DrainServer) -> str:
     balancer = await world.ours(action.host, action.balancer, "lb")
-    engine, where = world.engine(action.host), f"{action.pool}/{action.server}"
+    engine = world.engine(action.host)
     found = await _servers(world, action.host, balancer.id, action.pool)
     if not any(each.name == action.server for each in found):
         return "it is not there (any more)"
-    await haproxy_socket.order(engine, balancer.id, f"set server {where} state drain")
+    await haproxy_socket.order(engine, balancer.id, hold(action.pool, action.server, sticky=action.sticky))
 
     async def idle() -> bool | None:
         servers = await _servers(world, action.host, balancer.id, action.pool)

@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping
 from dockgate.haproxy import limits
 from dockgate.haproxy.listeners import frontend, no_name, no_route, users
 from dockgate.haproxy.pools import ResolvedServer, asks_docker, asks_upstream, backend, backend_name, docker_names
+from dockgate.haproxy.requests import patience
+from dockgate.haproxy.tables import LOCAL_PEER, peers
 from dockgate.haproxy.tree import Config, Global, Line, Section, line, milliseconds
 from dockgate.haproxy.versions import dialect
 from dockgate.model.desired import Desired, Pool, Vip
@@ -36,15 +38,20 @@ def build(desired: Desired, vip: Vip, resolved: Mapping[str, tuple[ResolvedServe
             "Written by dockgate from your file; changes made here are lost with the next dockgate up.",
         ),
         process=Global(f"dockgate {desired.project}/{vip.name}", tuple(_process(vip, pools))),
-        sections=(_defaults(vip), *_resolvers(pools), *users(vip), *limits.sections(vip)),
+        sections=(_defaults(vip), *_resolvers(pools), *users(vip), *_peers(vip, pools), *limits.sections(vip)),
         frontends=tuple(frontend(vip, listen) for listen in vip.listens),
         backends=(
-            *(backend(pool, ways=ways, resolved=resolved.get(pool.name, ())) for pool in pools),
+            *(backend(pool, ways=ways, resolved=resolved.get(pool.name, ()), more=_more(vip, pool)) for pool in pools),
             *([no_route()] if any(listen.pool is None and not listen.sni for listen in vip.listens) else []),
             *([no_name()] if any(listen.pool is None and listen.sni for listen in vip.listens) else []),
             *limits.tables(vip),
         ),
     )
+
+
+def _more(vip: Vip, pool: Pool) -> tuple[Line, ...]:
+    """What a VIP asks of its pools' backends."""
+    return tuple(patience(vip)) if pool.mode == "http" else ()
 
 
 def _process(vip: Vip, pools: list[Pool]) -> Iterator[Line]:
@@ -58,12 +65,21 @@ def _process(vip: Vip, pools: list[Pool]) -> Iterator[Line]:
     # An old worker leaves when the longest request it may be in could have ended; reloads in a row do not pile up.
     yield line("hard-stop-after", milliseconds(_longest_request(vip, pools)))
     yield line("mworker-max-reloads", 16)
+    if _peers(vip, pools):
+        yield line("localpeer", LOCAL_PEER)
     yield from limits.process_lines(vip)
+
+
+def _peers(vip: Vip, pools: list[Pool]) -> tuple[Section, ...]:
+    """Only where something is remembered."""
+    sticks = any(pool.sticky and pool.sticky.by == "client" for pool in pools)
+    return (peers(),) if sticks or limits.tables(vip) else ()
 
 
 def _longest_request(vip: Vip, pools: list[Pool]) -> int:
     servers = [pool.timeouts.queue + pool.timeouts.server for pool in pools]
-    return max(25_000, vip.timeouts.client, vip.timeouts.keep_alive, *servers) + 5_000
+    own = [each.timeout_ms for each in (vip.http, *(route.http for route in vip.routes)) if each.timeout_ms]
+    return max(25_000, vip.timeouts.client, vip.timeouts.keep_alive, *servers, *own) + 5_000
 
 
 def _defaults(vip: Vip) -> Section:

@@ -44,12 +44,9 @@ def parse(dump: str) -> Mapping[str, ServerStanding]:
     return {row["srv_name"]: _standing(row) for row in rows}
 
 
-def hold(pool: str, server: str) -> str:
-    return f"set server {pool}/{server} state drain"
-
-
-def let_in(pool: str, server: str) -> str:
-    return f"set server {pool}/{server} state ready"
+def hold(pool: str, server: str, *, sticky: bool = False) -> str:
+    """Nothing new for it. A drained server still gets those who stick to it; one in maintenance does not."""
+    return f"set server {pool}/{server} state {'maint' if sticky else 'drain'}"
 
 
 def set_down(pool: str, server: str) -> str:

@@ -11,16 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from dockgate.haproxy.tables import MOST_KEYS, PEERS
 from dockgate.haproxy.tree import Backend, Line, Section, line, milliseconds
 from dockgate.haproxy.words import pattern
 from dockgate.model.desired import Listen, Vip
 from dockgate.model.http import Auth, Http, RateLimit
 from dockgate.model.source import Source
 
-PEERS = "reloads"
-LOCAL_PEER = "dockgate"
-PEER_SOCKET = "unix@/run/haproxy/peers.sock"
-MOST_KEYS = 100_000
 COUNTERS_BY_DEFAULT = 3
 CONNECTIONS_TABLE = "limit:connections"
 _NO_LENGTH_NEEDED = ("GET", "HEAD", "OPTIONS", "TRACE", "DELETE", "CONNECT")
@@ -58,18 +55,13 @@ def counters(vip: Vip) -> tuple[Counter, ...]:
 
 
 def process_lines(vip: Vip) -> Iterator[Line]:
-    """What the process must know: how many counters there are, and under which name it hands them on."""
-    if not tables(vip):
-        return
-    yield line("localpeer", LOCAL_PEER)
+    """What the process must know: how many counters there are."""
     if len(counters(vip)) >= COUNTERS_BY_DEFAULT:
         yield line("tune.stick-counters", len(counters(vip)) + 1)
 
 
 def sections(vip: Vip) -> Iterator[Section]:
-    """The peers through which counts outlive a reload, and the users' lists."""
-    if tables(vip):
-        yield Section("peers", PEERS, (line("peer", LOCAL_PEER, PEER_SOCKET),))
+    """The users' lists."""
     for owner, http in owners(vip):
         if http.auth:
             users = (line("user", user.name, "password", user.password_hash) for user in http.auth.users)
@@ -113,6 +105,10 @@ def request_limits(vip: Vip, owner: str, http: Http, here: tuple[str, ...]) -> I
     for counter in counters(vip):
         if counter.owner == owner:
             yield from _rate(counter, here)
+    if http.max_headers is not None:
+        answer = ("status", 431, "content-type", "text/plain", "string", "the headers are too large")
+        more = ("{", "req.hdrs,length", "gt", str(http.max_headers), "}")
+        yield line("http-request", "return", *answer, "if", *here, *more, origin=http.source)
     if http.max_body is not None:
         yield from _body(http.max_body, http.source, here)
     if http.auth:

@@ -15,7 +15,7 @@ from dockgate.haproxy.access_log import log_lines
 from dockgate.haproxy.pools import backend_name
 from dockgate.haproxy.requests import connection_rules, host_condition, path_condition, request_rules
 from dockgate.haproxy.tls import bind_options, passed_on, tls_lines, until_named
-from dockgate.haproxy.tree import Backend, Frontend, Line, Section, UseBackend, line
+from dockgate.haproxy.tree import Backend, Frontend, Line, Section, UseBackend, line, own_lines
 from dockgate.haproxy.words import name
 from dockgate.model.desired import Listen, Route, Stats, Vip
 
@@ -35,6 +35,7 @@ def frontend(vip: Vip, listen: Listen) -> Frontend:
     routed = listen.mode == "http" and listen.redirect is None
     routes = tuple(_use_backend(route) for route in vip.routes) if routed else passed_on(listen)
     lines = tuple(_tcp(vip, listen)) if listen.mode == "tcp" else (*_http(vip, listen), *tls_lines(vip, listen))
+    lines = (*lines, *own_lines(vip.snippets))
     default = backend_name(listen.pool) if listen.pool else NO_NAME if listen.sni else NO_ROUTE
     return Frontend(
         name(f"{vip.name}-{listen.port}"),

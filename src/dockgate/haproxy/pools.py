@@ -8,11 +8,13 @@ Invariant: ``tcp-ut`` stands on every server line, because HAProxy ignores it in
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from dockgate.haproxy.tree import Backend, Line, Server, ServerTemplate, line, milliseconds
+from dockgate.haproxy.tables import MOST_KEYS, PEERS
+from dockgate.haproxy.tree import Backend, Line, Server, ServerTemplate, line, milliseconds, own_lines
 from dockgate.haproxy.versions import Dialect
 from dockgate.haproxy.words import host, literal_format, name
 from dockgate.model.desired import ByLabel, ByName, ByService, Check, Endpoint, Endpoints, Member, Pool, Published
@@ -26,6 +28,7 @@ BALANCE = {
     "uri": ("uri",),
     "random": ("random",),
 }
+_SMTP = ("smtpchk", "EHLO", "dockgate.invalid")
 _IPV4 = re.compile(r"\d{1,3}(\.\d{1,3}){3}")
 
 
@@ -71,14 +74,17 @@ def docker_names(pool: Pool) -> tuple[str, ...]:
     return ()
 
 
-def backend(pool: Pool, *, ways: Dialect, resolved: tuple[ResolvedServer, ...]) -> Backend:
-    """The pool's backend. ``resolved``: only for ``Published`` and ``ByLabel``."""
+def backend(pool: Pool, *, ways: Dialect, resolved: tuple[ResolvedServer, ...], more: tuple[Line, ...] = ()) -> Backend:
+    """The pool's backend. ``resolved``: only for ``Published`` and ``ByLabel``. ``more``: what its VIP asks of it."""
     lines = [
         *_balance(pool),
+        *_sticky(pool),
         *_timeouts(pool),
         *_retries(pool),
         *_check(pool),
         *_default_server(pool, ways),
+        *more,
+        *own_lines(pool.snippets),
     ]
     return Backend(backend_name(pool.name), tuple(lines), tuple(_servers(pool, ways, resolved)), pool.source)
 
@@ -89,6 +95,32 @@ def _balance(pool: Pool) -> Iterator[Line]:
     if pool.balance in ("source", "uri"):
         # Only the requests of a member that comes or goes move, and weights can change over the runtime socket.
         yield line("hash-type", "consistent")
+
+
+def _sticky(pool: Pool) -> Iterator[Line]:
+    sticky = pool.sticky
+    if sticky is None:
+        return
+    at = sticky.source
+    if sticky.by == "client":
+        expire = milliseconds(sticky.expire_ms)
+        yield line("stick-table", "type", "ipv6", "size", MOST_KEYS, "expire", expire, "peers", PEERS, origin=at)
+        yield line("stick", "on", "src", origin=at)
+        return
+    # For the member alone: it says nothing of its name, and no cache may hand it to somebody else.
+    how = ("insert", "indirect", "nocache", "httponly", "attr", "SameSite=Lax")
+    yield line("cookie", sticky.cookie, *how, *(("dynamic",) if _come_and_go(pool) else ()), origin=at)
+    if _come_and_go(pool):
+        yield line("dynamic-cookie-key", _digest(pool.name), origin=at)
+
+
+def _come_and_go(pool: Pool) -> bool:
+    """Whether a server is now this member and now that: then its cookie is of its address."""
+    return isinstance(pool.membership, ByService | ByLabel)
+
+
+def _digest(*texts: str) -> str:
+    return hashlib.sha256("/".join(texts).encode()).hexdigest()[:16]
 
 
 def _timeouts(pool: Pool) -> Iterator[Line]:
@@ -129,6 +161,10 @@ def _check(pool: Pool) -> Iterator[Line]:
     if check is None or check.kind == "tcp":
         return
     at = check.source
+    if check.kind != "http":
+        how = {"redis": ("redis-check",), "postgres": ("pgsql-check", "user", check.user), "smtp": _SMTP}
+        yield line("option", *how[check.kind], origin=at)
+        return
     header = check.host or ("localhost" if check.version == "1.1" else None)
     words = ["meth", check.method, "uri", check.path, "ver", f"HTTP/{check.version}"]
     words += ["hdr", "Host", literal_format(header)] if header else []
@@ -165,10 +201,10 @@ def _servers(pool: Pool, ways: Dialect, resolved: tuple[ResolvedServer, ...]) ->
     match pool.membership:
         case ByName(members):
             for each in members:
-                yield _server(Endpoint(each.name, each.name, pool.port, each.weight, each.source), options)
+                yield _server(pool, Endpoint(each.name, each.name, pool.port, each.weight, each.source), options)
         case Endpoints(endpoints):
             for endpoint in endpoints:
-                yield _server(endpoint, options)
+                yield _server(pool, endpoint, options)
         case Published(members):
             slots = {slot.name: slot for slot in resolved}
             for each in members:
@@ -182,13 +218,13 @@ def _servers(pool: Pool, ways: Dialect, resolved: tuple[ResolvedServer, ...]) ->
             yield ServerTemplate(prefix, maximum, host(service), pool.port, 100, options, checked, at)
 
 
-def _server(endpoint: Endpoint, options: tuple[str, ...]) -> Server:
+def _server(pool: Pool, endpoint: Endpoint, options: tuple[str, ...]) -> Server:
     return Server(
         name=name(endpoint.name),
         address=host(endpoint.address),
         port=endpoint.port,
         weight=endpoint.weight,
-        options=options,
+        options=(*options, *_cookie(pool, endpoint.name)),
         checked="check" in options,
         origin=endpoint.source,
     )
@@ -201,11 +237,16 @@ def _slot(pool: Pool, member: Member, found: ResolvedServer | None, options: tup
         address=host(slot.address) if slot.address else None,
         port=slot.port if slot.address else pool.port,
         weight=slot.weight,
-        options=options,
+        options=(*options, *_cookie(pool, member.name)),
         slot=True,
         checked="check" in options,
         origin=member.source,
     )
+
+
+def _cookie(pool: Pool, member: str) -> tuple[str, ...]:
+    by_cookie = pool.sticky is not None and pool.sticky.by == "cookie" and not _come_and_go(pool)
+    return ("cookie", _digest(pool.name, member)) if by_cookie else ()
 
 
 def _server_options(pool: Pool) -> tuple[str, ...]:

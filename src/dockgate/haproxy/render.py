@@ -1,7 +1,8 @@
 """Render: a configuration tree as the text of a haproxy.cfg.
 
-Invariant: equal trees give equal bytes; every value goes through ``words.word``; the structure hash covers all that
-a running process needs a reload for and nothing that the runtime socket can set (weights, slots' addresses and state).
+Invariant: equal trees give equal bytes; every value but an expert's own line goes through ``words.word``; the structure
+hash covers all that a running process needs a reload for and nothing that the runtime socket can set (weights, slots'
+addresses and state).
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ def _shape(block: Block) -> str:
 
 
 def _line(line: Line) -> str:
-    return " ".join(word(each) for each in line.words)
+    return line.raw or " ".join(word(each) for each in line.words)
 
 
 def _comment(text: str) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from dockgate.haproxy.access_log import ID
 from dockgate.haproxy.limits import connection_limits, request_limits
-from dockgate.haproxy.tree import Line, line
+from dockgate.haproxy.tree import Line, line, milliseconds
 from dockgate.haproxy.words import literal_format, pattern
 from dockgate.model.desired import Listen, Route, Vip
 from dockgate.model.http import Clients, Headers, Http, Redirect
@@ -56,12 +56,23 @@ def request_rules(vip: Vip) -> Iterator[Line]:
         yield _redirect(redirect)
     yield from _changes(vip.http, ())
     for number, route in enumerate(vip.routes):
-        here = ("{", f"var({ROUTE})", "-m", "str", str(number), "}")
+        here = _on_route(number)
         yield from _client_lists(f"route{number}", route.clients)
         yield from _refusals(f"route{number}", route.clients, here)
         yield from request_limits(vip, f"route{number}", route.http, here)
         yield from _changes(route.http, here)
         yield from _path_change(route, here)
+
+
+def patience(vip: Vip) -> Iterator[Line]:
+    """How long this VIP's requests wait for a member, where it is not as long as its pool says. For each backend:
+    HAProxy takes no such rule in a frontend."""
+    for number, http in ((None, vip.http), *enumerate(route.http for route in vip.routes)):
+        if http.timeout_ms is not None:
+            here = () if number is None else ("if", *_on_route(number))
+            yield line(
+                "http-request", "set-timeout", "server", milliseconds(http.timeout_ms), *here, origin=http.source
+            )
 
 
 def host_condition(host: str | None) -> Iterator[tuple[str, ...]]:
@@ -100,6 +111,10 @@ def _client_address(vip: Vip) -> Iterator[Line]:
     yield line("http-request", "add-header", "X-Forwarded-For", f"%[var({PEER})]", origin=at)
     unsaid = ("unless", "{", "req.hdr(X-Forwarded-Proto)", "-m", "found", "}")
     yield line("http-request", "set-header", *scheme, *unsaid, origin=at)
+
+
+def _on_route(number: int) -> tuple[str, ...]:
+    return "{", f"var({ROUTE})", "-m", "str", str(number), "}"
 
 
 def _from_proxy() -> tuple[str, ...]:

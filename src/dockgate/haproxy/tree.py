@@ -2,15 +2,17 @@
 
 Role: hold a configuration as values that can be compared, and give its lines in order, each with its origin.
 Must not: know the user's file, Docker, or which HAProxy version it is for (``build`` does).
-Invariant: text leaves only through ``words.word``; two equal trees give the same lines.
+Invariant: text leaves only through ``words.word``, but for an expert's own lines, which are marked; two equal trees
+give the same lines.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from dockgate.model.http import Snippet
 from dockgate.model.source import Source
 
 NO_ADDRESS = "0.0.0.0"
@@ -18,14 +20,24 @@ NO_ADDRESS = "0.0.0.0"
 
 @dataclass(frozen=True)
 class Line:
-    """One line: its words, not yet quoted, and the place in the user's file that caused it."""
+    """One line: its words, not yet quoted, and the place in the user's file that caused it. ``raw``: instead of words,
+    a line that somebody else wrote, one line of printable characters."""
 
     words: tuple[str, ...]
     origin: Source | None = field(default=None, compare=False)
+    raw: str = ""
 
 
 def line(*words: str | int, origin: Source | None = None) -> Line:
     return Line(tuple(str(each) for each in words), origin)
+
+
+def own_lines(snippets: Iterable[Snippet]) -> Iterator[Line]:
+    """Lines of the user's own, as they stand, each behind a comment that says so. Not where from: a file in which they
+    only moved must not cost a reload."""
+    for each in snippets:
+        yield Line((), each.source, "# The next line is your own, as it stands in your file.")
+        yield Line((), each.source, each.text)
 
 
 def milliseconds(value: int) -> str:

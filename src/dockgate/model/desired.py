@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, TypeAlias
 
-from .http import Clients, Connections, Http
+from .http import Clients, Connections, Http, Snippet
 from .policy import Firewall
 from .source import NOWHERE, Source
 from .tls import MembersTls, Tls, TlsFile, each_once
 
 Mode: TypeAlias = Literal["http", "tcp"]
+CheckKind: TypeAlias = Literal["http", "tcp", "redis", "postgres", "smtp"]
 Balance: TypeAlias = Literal["roundrobin", "leastconn", "source", "uri", "random"]
 HaproxyVersion: TypeAlias = Literal["3.0", "3.2"]
 
@@ -54,12 +55,12 @@ class Network:
 
 @dataclass(frozen=True)
 class Check:
-    """A health check. For ``kind == "tcp"`` only the timing fields have a meaning.
+    """A health check. For all kinds but http only the timing fields have a meaning, and ``user`` for postgres.
 
     ``expect``: HAProxy's status form, ``"200"`` or ``"200-399"`` (both ends included). ``host``: the Host header.
     """
 
-    kind: Literal["http", "tcp"] = "http"
+    kind: CheckKind = "http"
     method: str = "HEAD"
     path: str = "/"
     version: Literal["1.0", "1.1"] = "1.0"
@@ -69,6 +70,7 @@ class Check:
     timeout_ms: int = 500
     fall: int = 2
     rise: int = 1
+    user: str = "dockgate"
     source: Source = _source()
 
 
@@ -142,6 +144,20 @@ class PoolTimeouts:
 
 
 @dataclass(frozen=True)
+class Sticky:
+    """Who came once comes to the same member again, as long as it is up and not told to stop.
+
+    ``by``: a ``cookie`` called ``cookie`` (mode http), or the ``client``'s address, which is forgotten ``expire_ms``
+    after its last request.
+    """
+
+    by: Literal["cookie", "client"] = "cookie"
+    cookie: str = "DOCKGATE"
+    expire_ms: int = 1_800_000
+    source: Source = _source()
+
+
+@dataclass(frozen=True)
 class Pool:
     """Servers that answer for a VIP.
 
@@ -151,7 +167,7 @@ class Pool:
     checks, a server counts as up. ``retry_non_idempotent``: also send POST and PATCH without an idempotency key a
     second time when a server died (they may be carried out twice). ``tls``: None means plain text to members.
     ``send_proxy``: members are told the client's address by a PROXY protocol header, in checks too. ``retries``: how
-    many more attempts after one that failed.
+    many more attempts after one that failed. ``snippets``: further lines of its backend.
     """
 
     name: str
@@ -166,6 +182,8 @@ class Pool:
     send_proxy: Literal["v1", "v2"] | None = None
     retries: int = 3
     tls: MembersTls | None = None
+    sticky: Sticky | None = None
+    snippets: tuple[Snippet, ...] = ()
     source: Source = _source()
 
 
@@ -253,6 +271,7 @@ class Vip:
 
     ``hosts``: names of the hosts that run its load balancer. ``address``: an IPv4 address of its own that is put on the
     load balancer's host (then there is one host), or None: the hosts' own addresses. ``routes``: HTTP listeners only.
+    ``snippets``: further lines of each of its frontends.
     """
 
     name: str
@@ -267,6 +286,7 @@ class Vip:
     trusted_proxies: tuple[str, ...] = ()
     http: Http = Http()
     log: Literal["text", "json"] = "text"
+    snippets: tuple[Snippet, ...] = ()
     source: Source = _source()
 
     def pools(self) -> tuple[str, ...]:

@@ -84,6 +84,14 @@ class Auth:
 
 
 @dataclass(frozen=True)
+class Snippet:
+    """A line of haproxy.cfg that the user wrote, one line of printable characters, used as it stands."""
+
+    text: str
+    source: Source = _source()
+
+
+@dataclass(frozen=True)
 class Connections:
     """How many connections a VIP's port takes at once; None: as many as the load balancer can. Trusted proxies do not
     count as one client."""
@@ -97,7 +105,8 @@ class Connections:
 class Http:
     """``strip_path``: the route's own path is taken off before a member sees the request; ``add_path`` is put before
     what is left. ``request_id``: every request gets an X-Request-ID, which its answer repeats.
-    ``max_body``: bytes of a request's body. ``compression``: texts are sent as gzip to who takes it."""
+    ``max_body``: bytes of a request's body. ``max_headers``: bytes of its headers. ``timeout_ms``: a member's silence,
+    instead of its pool's. ``compression``: texts are sent as gzip to who takes it."""
 
     request_headers: Headers = Headers()
     response_headers: Headers = Headers()
@@ -107,6 +116,8 @@ class Http:
     add_path: str | None = None
     rate_limits: tuple[RateLimit, ...] = ()
     max_body: int | None = None
+    max_headers: int | None = None
+    timeout_ms: int | None = None
     auth: Auth | None = None
     compression: bool = False
     source: Source = _source()

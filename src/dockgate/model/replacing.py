@@ -122,7 +122,7 @@ class AwaitServer:
 @dataclass(frozen=True)
 class DrainServer:
     """Nothing new for it; done when what it has is finished, or the time is over. ``drop``: then take it out of the
-    running HAProxy, which only a server that was added there can be."""
+    running HAProxy, which only a server that was added there can be. ``sticky``: not even from who sticks to it."""
 
     host: str
     balancer: str
@@ -130,6 +130,7 @@ class DrainServer:
     server: str
     limit_s: int
     drop: bool = False
+    sticky: bool = False
 
     def __str__(self) -> str:
         return f"drain {self.server} in pool {self.pool}{' and take it out' if self.drop else ''}"

@@ -8,7 +8,7 @@ alone, because unknown is not gone.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from dockgate.haproxy.build import ResolvedServer, backend_name
@@ -26,13 +26,15 @@ SERVICE_LABEL = "com.docker.swarm.service.name"
 
 @dataclass(frozen=True)
 class ServerRef:
-    """A server as HAProxy names it. ``server`` is "" for one that is only known by its ``address``."""
+    """A server as HAProxy names it. ``server`` is "" for one that is only known by its ``address``. ``sticky``: there
+    may be clients that stick to it."""
 
     pool: str
     server: str
     address: str = ""
     checked: bool = True
     slot: bool = False
+    sticky: bool = False
 
     def fits(self, state: ServerState) -> bool:
         known_as = state.name == self.server if self.server else state.address == self.address
@@ -115,6 +117,11 @@ def slot_place(
 
 
 def _in_pool(pool: Pool, container: Container) -> Iterable[ServerRef]:
+    found = _found_in(pool, container)
+    return [replace(ref, sticky=True) for ref in found] if pool.sticky else found
+
+
+def _found_in(pool: Pool, container: Container) -> Iterable[ServerRef]:
     checked = pool.check is not None
     backend = backend_name(pool.name)
     match pool.membership:

@@ -221,7 +221,14 @@ def _member(observed: Observed, order: Order, target: _Target, needs: tuple[str,
     for place in target.places:
         do(_in(place, host, stand_in, order), "only a good check lets it in")
     for place in target.places:
-        drain = DrainServer(place.host, place.balancer, backend_name(place.pool.name), place.server, order.drain_s)
+        drain = DrainServer(
+            place.host,
+            place.balancer,
+            backend_name(place.pool.name),
+            place.server,
+            order.drain_s,
+            sticky=place.pool.sticky is not None,
+        )
         back = (_ready(place), _in(place, host, name, order))
         do(drain, "it is to finish what it has", *back)
     do(StopMember(host, name, order.grace_s), "it has nothing left to do", StartMember(host, name))

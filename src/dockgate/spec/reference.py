@@ -38,6 +38,7 @@ _SECTIONS = (
     ("ServiceSpec", "pools.NAME.service"),
     ("LabelsSpec", "pools.NAME.labels"),
     ("EndpointSpec", "pools.NAME.endpoints[]"),
+    ("StickySpec", "pools.NAME.sticky"),
     ("CheckSpec", "pools.NAME.check"),
     ("PoolTimeoutsSpec", "pools.NAME.timeouts"),
     ("HaproxySpec", "haproxy"),

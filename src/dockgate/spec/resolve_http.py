@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dockgate.model.http import Auth, Clients, Connections, Header, Headers, Http, RateLimit, Redirect, User
+from dockgate.model.http import Auth, Clients, Connections, Header, Headers, Http, RateLimit, Redirect, Snippet, User
 
 from .job import Job
 from .path import Path, dotted
@@ -40,6 +40,10 @@ def connections(job: Job, at: Path, spec: ConnectionsSpec | None) -> Connections
     return Connections(spec.total, spec.per_client, job.tree.key(*at)) if spec else Connections()
 
 
+def snippets(job: Job, at: Path, lines: list[str]) -> tuple[Snippet, ...]:
+    return tuple(Snippet(text, job.tree.value(*at, index)) for index, text in enumerate(lines))
+
+
 def vip_http(job: Job, at: Path, spec: VipHttpSpec | None) -> Http:
     if spec is None:
         return Http()
@@ -70,6 +74,8 @@ def _shared(job: Job, at: Path, spec: HttpSpec) -> Http:
         response_headers=_headers(job, (*at, "response_headers"), spec.response_headers),
         rate_limits=_rate_limits(job, (*at, "rate_limits"), spec.rate_limits),
         max_body=spec.max_body,
+        max_headers=spec.max_headers,
+        timeout_ms=spec.timeout,
         auth=_auth(job, (*at, "auth"), spec.auth) if spec.auth else None,
         source=job.tree.key(*at),
     )

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Literal
 
 from dockgate.model.desired import (
     ByLabel,
     ByName,
     ByService,
     Check,
+    CheckKind,
     Endpoint,
     Endpoints,
     Host,
@@ -25,14 +25,16 @@ from dockgate.model.desired import (
     Pool,
     PoolTimeouts,
     Published,
+    Sticky,
     Vip,
 )
 
 from .job import Job
 from .path import Path
 from .problems import quote
+from .resolve_http import snippets
 from .resolve_tls import resolve_members_tls
-from .schema import CheckSpec, EndpointSpec, MemberSpec, PoolSpec
+from .schema import CheckSpec, EndpointSpec, MemberSpec, PoolSpec, StickySpec
 
 _KINDS = ("members", "service", "labels", "published", "endpoints")
 _HTTP_ONLY_IN_CHECK = ("method", "path", "version", "host", "expect")
@@ -85,6 +87,8 @@ def _pool(job: Job, name: str, spec: PoolSpec, mode: Mode, hosts: dict[str, Host
         tls=resolve_members_tls(job, (*path, "tls"), spec.tls) if spec.tls else None,
         send_proxy=spec.send_proxy,
         retries=_or(spec.retries, Pool.retries),
+        sticky=_sticky(job, (*path, "sticky"), spec.sticky, mode) if spec.sticky else None,
+        snippets=snippets(job, (*path, "snippets"), spec.snippets),
         source=job.tree.key(*path),
     )
 
@@ -199,6 +203,18 @@ def _check_network(job: Job, path: Path, spec: PoolSpec, names: dict[str, None])
         job.problem(path, what, fix, at_key=True)
 
 
+def _sticky(job: Job, at: Path, spec: StickySpec, mode: Mode) -> Sticky:
+    if spec.by == "cookie" and mode == "tcp":
+        what = f"{at[0]}.{at[1]}.sticky is by cookie, and the pool's traffic is tcp: there are no cookies"
+        job.problem(at, what, "write sticky: client")
+    for key, needs in (("cookie", "cookie"), ("expire", "client")):
+        if key in spec.model_fields_set and spec.by != needs:
+            what = f"{at[0]}.{at[1]}.sticky.{key} has no meaning by {spec.by}"
+            job.problem((*at, key), what, f"remove it, or write by: {needs}", at_key=True)
+    expire = _or(spec.expire, Sticky.expire_ms)
+    return Sticky(spec.by, spec.cookie or Sticky.cookie, expire, job.tree.value(*at))
+
+
 def _check_tcp(job: Job, path: Path, spec: PoolSpec) -> None:
     if spec.balance == "uri":
         what = f"pools.{path[1]}.balance is uri, and its traffic is tcp: there is no URI"
@@ -210,11 +226,17 @@ def _check_tcp(job: Job, path: Path, spec: PoolSpec) -> None:
 
 def _check(job: Job, at: Path, spec: CheckSpec, mode: Mode) -> Check:
     http_only = [key for key in _HTTP_ONLY_IN_CHECK if key in spec.model_fields_set]
-    kind: Literal["http", "tcp"] = spec.kind or ("http" if http_only else mode)
-    if kind == "tcp":
+    kind: CheckKind = spec.kind or ("http" if http_only else mode)
+    if kind != "http":
         for key in http_only:
-            what = f"{at[0]}.{at[1]}.check.{key} has no meaning: a tcp check sends no request"
+            what = f"{at[0]}.{at[1]}.check.{key} has no meaning: a {kind} check sends no HTTP request"
             job.problem((*at, key), what, "remove it, or use kind: http", at_key=True)
+    if kind not in ("http", "tcp") and mode == "http":
+        what = f"{at[0]}.{at[1]}.check is for {kind}, and the ports that use this pool speak http"
+        job.problem((*at, "kind"), what, "use kind: http or tcp, or give the ports mode: tcp")
+    if spec.user is not None and kind != "postgres":
+        what = f"{at[0]}.{at[1]}.check.user has no meaning: a {kind} check names nobody"
+        job.problem((*at, "user"), what, "remove it, or use kind: postgres", at_key=True)
     if kind == "http" and spec.version == "1.1" and spec.host is None and job.tree.whole(*at):
         job.problem((*at, "version"), "an HTTP/1.1 check needs a Host header", "add host: www.example.org")
     interval = _or(spec.interval, Check.interval_ms)
@@ -229,6 +251,7 @@ def _check(job: Job, at: Path, spec: CheckSpec, mode: Mode) -> Check:
         timeout_ms=_or(spec.timeout, min(Check.timeout_ms, interval)),
         fall=_or(spec.fall, Check.fall),
         rise=_or(spec.rise, Check.rise),
+        user=spec.user or Check.user,
         source=job.tree.value(*at),
     )
 

@@ -11,7 +11,7 @@ from dockgate.model.desired import Host, Listen, Route, Stats, Vip, VipTimeouts
 from .job import Job
 from .path import Path
 from .problems import quote
-from .resolve_http import clients, connections, route_http, vip_http
+from .resolve_http import clients, connections, route_http, snippets, vip_http
 from .resolve_secret import read_password
 from .resolve_tls import check_names, check_redirects, resolve_sni, resolve_tls
 from .schema import RouteSpec, StatsSpec, VipSpec
@@ -42,6 +42,7 @@ def _vip(job: Job, name: str, spec: VipSpec, hosts: dict[str, Host]) -> Vip:
         trusted_proxies=tuple(sorted(set(spec.trusted_proxies or ()))),
         log=spec.log,
         http=vip_http(job, (*path, "http"), spec.http),
+        snippets=snippets(job, (*path, "snippets"), spec.snippets),
         source=job.tree.key(*path),
     )
     _check_modes(job, path, spec, vip)

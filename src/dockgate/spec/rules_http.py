@@ -28,8 +28,30 @@ LIMIT_KEY = Rule(
     r"(client|host|path|header:[A-Za-z0-9][A-Za-z0-9_-]{0,63})",
     "write client, host, path or header:NAME",
 )
+COOKIE = Rule("the name of a cookie", r"[A-Za-z0-9_-]+", "use letters, digits, '-' and '_'", 64)
 REALM = Rule("a realm", r"[A-Za-z0-9][A-Za-z0-9_.-]*", "use letters, digits, - _ and .", 64)
+SNIPPET = Rule(
+    "a line of haproxy.cfg",
+    r"[\x21\x24-\x7e][\x20-\x7e]*",
+    "write one line of printable ASCII characters that is no comment",
+    1024,
+)
 MOST_BYTES = 1 << 40
+MOST_HEADERS = 15 << 10
+_SECTIONS = (
+    *("global", "defaults", "frontend", "backend", "listen", "peers", "resolvers", "userlist", "mailers", "cache"),
+    *("program", "ring", "log-forward", "http-errors", "fcgi-app", "crt-store", "traces", "acme", "log-profile"),
+)
+_DOCKGATES = (
+    "server",
+    "server-template",
+    "default-server",
+    "bind",
+    "mode",
+    "default_backend",
+    "balance",
+    "description",
+)
 _UNITS = {"B": 1, "KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30}
 _MESSAGE_FRAME = ("connection", "content-length", "transfer-encoding", "upgrade", "keep-alive", "te", "trailer")
 _OWN = ("x-forwarded-for", "x-forwarded-proto", "forwarded", "x-request-id")
@@ -60,6 +82,23 @@ def _size(value: object) -> int:
     return size
 
 
+def _headers_size(value: object) -> int:
+    size = _size(value)
+    if size > MOST_HEADERS:
+        raise fault(f"must be at most 15KB, not {describe(value)}", "HAProxy keeps a request's head in 16 KB")
+    return size
+
+
+def _own_line(value: str) -> str:
+    """Nothing that ends the section, or that dockgate has to know of."""
+    first = value.split()[0]
+    if first in _SECTIONS:
+        raise fault(f"begins a section of its own: {quote(first)}", "snippets are lines of a frontend or a backend")
+    if first in _DOCKGATES:
+        raise fault(f"cannot be a {quote(first)} line: dockgate writes those", "see the reference for the key it has")
+    return value
+
+
 def size(value: int) -> str:
     """A size as the file writes it: 512KB, 10MB."""
     unit = next(unit for unit, factor in reversed(_UNITS.items()) if value % factor == 0)
@@ -70,9 +109,11 @@ HeaderName: TypeAlias = Annotated[str, *text(HEADER_NAME, _free_header)]
 HeaderValue: TypeAlias = Annotated[str, *text(HEADER_VALUE)]
 RedirectTo: TypeAlias = Annotated[str, *text(PLACE, _somewhere)]
 LimitKey: TypeAlias = Annotated[str, *text(LIMIT_KEY)]
+CookieName: TypeAlias = Annotated[str, *text(COOKIE)]
 Realm: TypeAlias = Annotated[str, *text(REALM)]
 Requests: TypeAlias = Annotated[int, *whole(1, 1_000_000)]
 ConnectionCount: TypeAlias = Annotated[int, *whole(1, 8000)]
-Size: TypeAlias = Annotated[
-    int, BeforeValidator(_size), WithJsonSchema({"type": "string", "pattern": "^[0-9]+(B|KB|MB|GB)$"})
-]
+_SIZE_SCHEMA = WithJsonSchema({"type": "string", "pattern": "^[0-9]+(B|KB|MB|GB)$"})
+Size: TypeAlias = Annotated[int, BeforeValidator(_size), _SIZE_SCHEMA]
+HeadersSize: TypeAlias = Annotated[int, BeforeValidator(_headers_size), _SIZE_SCHEMA]
+SnippetText: TypeAlias = Annotated[str, *text(SNIPPET, _own_line)]

@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field
 
 from dockgate.model import desired, policy
 
-from . import rules, rules_firewall
+from . import rules, rules_firewall, rules_http
 from .schema_base import Model, SecretSpec, ShortModel, milliseconds, optional
 from .schema_http import ClientsSpec, ConnectionsSpec, RouteHttpSpec, VipHttpSpec
 from .schema_tls import MembersTlsSpec, TlsSpec
@@ -133,6 +133,10 @@ class VipSpec(Model):
         "`Forwarded`, and PROXY where a port accepts it. From everybody else these are removed."
     )
     http: VipHttpSpec | None = optional("What is done with requests and answers on HTTP ports.")
+    snippets: list[rules_http.SnippetText] = Field(
+        default_factory=list,
+        description="For experts: lines of haproxy.cfg that are put into each of its frontends as they stand.",
+    )
 
 
 class MemberSpec(ShortModel):
@@ -175,9 +179,11 @@ class CheckSpec(ShortModel):
 
     short = "kind"
 
-    kind: Literal["http", "tcp"] | None = optional(
-        "`http`: a request must be answered; `tcp`: a connection must open. Default: the mode of the ports that use it."
+    kind: desired.CheckKind | None = optional(
+        "`http`: a request must be answered; `tcp`: a connection must open; `redis`, `postgres`, `smtp`: a server of "
+        "that protocol must greet. Default: the mode of the ports that use it."
     )
+    user: rules.User | None = optional("Who asks (`postgres`; needs no rights).", desired.Check.user)
     method: Literal["HEAD", "GET", "OPTIONS"] | None = optional("Request method.", desired.Check.method)
     path: rules.CheckPath | None = optional("What is requested.", desired.Check.path)
     version: Annotated[Literal["1.0", "1.1"] | None, rules.VersionNumber] = optional(
@@ -202,6 +208,20 @@ class PoolTimeoutsSpec(Model):
     )
     server: rules.Duration | None = optional("A member's silence.", milliseconds(desired.PoolTimeouts.server))
     queue: rules.Duration | None = optional("The wait for a free member.", milliseconds(desired.PoolTimeouts.queue))
+
+
+class StickySpec(ShortModel):
+    """Who came once comes to the same member again. `cookie` or `client` alone is enough."""
+
+    short = "by"
+
+    by: Literal["cookie", "client"] = Field(
+        description="How a client is known again: by a `cookie` (HTTP), or by its address (`client`)."
+    )
+    cookie: rules_http.CookieName | None = optional("The cookie's name.", desired.Sticky.cookie)
+    expire: rules.Duration | None = optional(
+        "How long after its last request an address is forgotten (`client`).", milliseconds(desired.Sticky.expire_ms)
+    )
 
 
 def _false_is_none(value: object) -> object:
@@ -233,6 +253,9 @@ class PoolSpec(Model):
         description="Who gets the next request: each in turn, the least busy, by the client's address, by the "
         "request's URI (HTTP), or any.",
     )
+    sticky: StickySpec | None = optional(
+        "Who came once comes to the same member again, as long as that is up. Without it, `balance` decides each time."
+    )
     check: Annotated[CheckSpec | None, BeforeValidator(_false_is_none)] = Field(
         default_factory=CheckSpec, description="How members are checked; `false` for not at all."
     )
@@ -247,6 +270,10 @@ class PoolSpec(Model):
     retry_non_idempotent: bool = Field(
         default=False,
         description="Also send POST and PATCH a second time when a member died: they may be carried out twice (HTTP).",
+    )
+    snippets: list[rules_http.SnippetText] = Field(
+        default_factory=list,
+        description="For experts: lines of haproxy.cfg that are put into its backend as they stand.",
     )
 
 

@@ -93,6 +93,11 @@ class HttpSpec(Model):
         "Largest body of a request: `512KB`, `10MB`. A larger one is answered with 413, one that does not say how long "
         "it is with 411. Without it, any."
     )
+    max_headers: rules_http.HeadersSize | None = optional(
+        "Most bytes that all headers of a request may have together, up to `15KB`. More are answered with 431. Without "
+        "it, what fits (about 15 KB); more are answered with 400."
+    )
+    timeout: rules.Duration | None = optional("A member's silence, instead of its pool's `timeouts.server`.")
     auth: AuthSpec | None = optional("Only these users, by HTTP basic authentication. Without it, everybody.")
 
 

@@ -27,10 +27,11 @@ from dockgate.model.desired import (
     Route,
     SniRoute,
     Stats,
+    Sticky,
     Vip,
     VipTimeouts,
 )
-from dockgate.model.http import Auth, Clients, Connections, Header, Headers, Http, RateLimit, Redirect, User
+from dockgate.model.http import Auth, Clients, Connections, Header, Headers, Http, RateLimit, Redirect, Snippet, User
 from dockgate.model.source import Source
 from dockgate.model.tls import ClientCertificates, MembersTls, Tls, TlsFile
 
@@ -102,6 +103,14 @@ CASES: dict[str, Case] = {
             Pool("unchecked", Endpoints((Endpoint("one", "192.168.50.13", 8080, 0),)), 0, check=None),
         ),
         replace(VIP, listens=(Listen(80, pool="fixed"), Listen(81, pool="unchecked"))),
+    ),
+    "sticky": Case(
+        (
+            replace(WEB, sticky=Sticky(source=at(21))),
+            Pool("api", ByService("api", 2), 8080, "back", sticky=Sticky(cookie="API", source=at(31))),
+            Pool("db", ByName((Member("pg1"),)), 5432, "back", "tcp", sticky=Sticky("client", source=at(41))),
+        ),
+        replace(VIP, listens=(*VIP.listens, Listen(81, pool="api"), Listen(5432, "tcp", "db"))),
     ),
     "service": Case(
         (
@@ -199,10 +208,36 @@ CASES: dict[str, Case] = {
         ),
     ),
     "limits": Case(
-        (WEB, Pool("db", ByName((Member("pg1"),)), 5432, "back", "tcp")),
+        (
+            WEB,
+            Pool(
+                "db",
+                ByName((Member("pg1"),)),
+                5432,
+                "back",
+                "tcp",
+                check=Check("postgres", user="probe", source=at(60)),
+            ),
+            Pool("kept", ByName((Member("r1"),)), 6379, "back", "tcp", check=Check("redis", source=at(61))),
+            Pool(
+                "post",
+                ByName((Member("m1"),)),
+                25,
+                "back",
+                "tcp",
+                check=Check("smtp", source=at(62)),
+                snippets=(Snippet("option tcp-smart-connect", at(63)),),
+            ),
+        ),
         replace(
             VIP,
-            listens=(Listen(80, pool="pres_containers"), Listen(5432, "tcp", "db")),
+            listens=(
+                Listen(80, pool="pres_containers"),
+                Listen(5432, "tcp", "db"),
+                Listen(6379, "tcp", "kept"),
+                Listen(25, "tcp", "post"),
+            ),
+            snippets=(Snippet("option  dontlog-normal", at(50)),),
             routes=(
                 Route(
                     "pres_containers",
@@ -210,6 +245,7 @@ CASES: dict[str, Case] = {
                     "/api",
                     at(42),
                     http=Http(
+                        timeout_ms=120_000,
                         rate_limits=(RateLimit(5, 1000, "header:X-Api-Key", at(44)),),
                         max_body=1024,
                         auth=Auth((User("bob", PASSWORD_HASH),), "api", at(45)),
@@ -227,6 +263,7 @@ CASES: dict[str, Case] = {
                     RateLimit(2000, 1500, "host", at(33)),
                 ),
                 max_body=10 << 20,
+                max_headers=8 << 10,
                 auth=Auth((User("alice", PASSWORD_HASH),), source=at(34)),
                 compression=True,
                 source=at(30),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 from tests.fakes.engine import FakeEngine
@@ -15,7 +16,7 @@ from tests.fakes.scene import add_members, desired, turn, world
 from dockgate.controller import keep, lease, line, wake, watch
 from dockgate.controller.journal import read_entry
 from dockgate.controller.keep import Cycle, Keeper
-from dockgate.model.desired import Desired
+from dockgate.model.desired import Desired, Sticky
 
 
 @pytest.fixture(autouse=True)
@@ -90,6 +91,21 @@ async def test_a_member_that_is_told_to_stop_is_drained_before_it_dies(ready: Fa
         await it.until(lambda: it.connected, "a line")
         home(ready).kill("web1", signal=15)
         await it.until(lambda: server(ready).admin == "drain", "drained")
+
+
+async def test_clients_that_stick_to_a_member_do_not_keep_it_in(network: FakeNetwork) -> None:
+    """To a drained server HAProxy still sends who has its cookie."""
+    wanted = desired()
+    sticky = replace(wanted, pools=tuple(replace(pool, sticky=Sticky()) for pool in wanted.pools))
+    await turn(network, sticky)
+    add_members(network, "web1", "web2")
+    async with kept(network, sticky) as it:
+        await it.until(lambda: it.connected, "a line")
+        home(network).kill("web1", signal=15)
+        await it.until(lambda: server(network).admin == "maint", "out")
+        home(network).die("web1")
+        await it.until(lambda: server(network).admin == "ready", "not held any more")
+        assert server(network).down
 
 
 async def test_a_signal_that_is_no_order_to_stop_drains_nobody(ready: FakeNetwork) -> None:

@@ -16,7 +16,7 @@ from dockgate.controller.report import Report
 from dockgate.edges.small_load import Tally
 from dockgate.errors import ProofFailed
 from dockgate.model.actions import SetServers
-from dockgate.model.desired import ByService, Desired, Published
+from dockgate.model.desired import ByService, Desired, Published, Sticky
 from dockgate.model.observed import Attachment, Labels
 from dockgate.model.plan import Plan
 from dockgate.model.replacing import AddServer, AwaitServer, DrainServer, StopMember
@@ -94,6 +94,14 @@ async def test_a_stand_in_has_the_weight_of_the_one_it_stands_in_for(ready: Fake
     (added,) = [step for step in plan.steps if isinstance(step.action, AddServer)]
     assert (await carry_out(ready, Plan(plan.steps[: plan.steps.index(added) + 1]))).ok
     assert {name: each.weight for name, each in servers(ready).items()} == {"web1": 37, "web2": 100, "web1.next": 37}
+
+
+async def test_who_sticks_to_a_member_does_not_get_it_while_it_is_replaced(ready: FakeNetwork) -> None:
+    wanted = replace(desired(), pools=tuple(replace(pool, sticky=Sticky()) for pool in desired().pools))
+    plan = plan_replace(wanted, await see(ready), order())
+    drain = next(place for place, step in enumerate(plan.steps) if isinstance(step.action, DrainServer))
+    assert (await carry_out(ready, Plan(plan.steps[: drain + 1]))).ok
+    assert servers(ready)["web1"].admin == "maint"
 
 
 async def test_labels_stay_so_that_compose_knows_it_again(ready: FakeNetwork) -> None:

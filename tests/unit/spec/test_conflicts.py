@@ -147,7 +147,7 @@ def test_refuses_for_tcp(old: str, new: str, said: str) -> None:
 
 def test_refuses_a_request_in_a_tcp_check() -> None:
     said = problem(changed("port: 80, members", "port: 80, check: {kind: tcp, path: /up}, members"))
-    assert "pools.site.check.path has no meaning: a tcp check sends no request" in said
+    assert "pools.site.check.path has no meaning: a tcp check sends no HTTP request" in said
 
 
 def test_refuses_a_network_for_endpoints() -> None:

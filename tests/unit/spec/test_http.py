@@ -43,6 +43,12 @@ def test_without_any_of_it_there_are_no_limits() -> None:
     assert (made.clients, made.connections, made.http) == (Clients(), Connections(), Http())
 
 
+def test_an_experts_lines_are_kept_as_they_stand() -> None:
+    own = 'http-request set-header X-A "%[src]" if { path /a }  # why'
+    made = desired(changed("    pool: site\n", f"    pool: site\n    snippets:\n      - '{own}'\n"))
+    assert [(each.text, each.source.line) for each in made.vip("web").snippets] == [(own, 12)]
+
+
 def test_a_password_leaves_as_a_hash_only() -> None:
     made = desired(vip("    http: {auth: {users: [{user: alice, password: {env: LBSTATS}}]}}\n")).vip("web")
     assert isinstance(made.http.auth, Auth)
@@ -72,6 +78,13 @@ def test_a_password_leaves_as_a_hash_only() -> None:
         ("http: {rate_limits: [{requests: 5, per: 1s, by: cookie}]}", "write client, host, path or header:NAME"),
         ("http: {rate_limits: [{requests: 5, per: 1s}, {requests: 9, per: 1s}]}", "keep the smaller of the two"),
         ("http: {max_body: 10}", "write it like 512KB, 10MB or 2GB"),
+        ("http: {max_headers: 16KB}", "must be at most 15KB, not '16KB'"),
+        ("http: {timeout: 60}", "must be a time with its unit"),
+        ("snippets: ['backend mine']", "begins a section of its own: 'backend'"),
+        ("snippets: ['bind :8080']", "dockgate writes those"),
+        ("snippets: ['# nothing']", "must be a line of haproxy.cfg"),
+        ('snippets: ["option httpclose\\nbackend mine"]', "must be a line of haproxy.cfg"),
+        ("snippets: [' option httpclose']", "must be a line of haproxy.cfg"),
         ("http: {auth: {users: []}}", "must not be empty"),
         ("http: {auth: {users: [{user: a, password: {env: NONE}}]}}", "the secret NONE does not exist"),
         ("http: {auth: {users: [{user: a, password: geheim}]}}", "a secret never stands in this file"),

@@ -5,9 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.unit.spec.reading import VALID, changed, desired, read
+from tests.unit.spec.reading import VALID, changed, desired, problem, read
 
-from dockgate.model.desired import ByName, ByService, Check, Endpoint, Endpoints, Host, Images, Member, Published
+from dockgate.model.desired import (
+    ByName,
+    ByService,
+    Check,
+    Endpoint,
+    Endpoints,
+    Host,
+    Images,
+    Member,
+    Published,
+    Sticky,
+)
 from dockgate.spec import project_name
 
 ONE_POOL = "pools: {p: {endpoints: ['10.0.0.1:80']}}\nvips: {v: {listen: [{port: 80}], pool: p}}\n"
@@ -116,6 +127,63 @@ def test_the_check_of_a_tcp_pool_opens_a_connection() -> None:
 )
 def test_a_check_means(check: str, made: Check | None) -> None:
     assert desired(changed("port: 80, members", f"port: 80, check: {check}, members")).pool("site").check == made
+
+
+@pytest.mark.parametrize("check", ["redis", "smtp", "postgres"])
+def test_a_tcp_pool_may_be_checked_in_its_own_protocol(check: str) -> None:
+    text = changed("{port: 80}]", "{port: 80, mode: tcp}]", ("port: 80, members", f"port: 80, check: {check}, members"))
+    assert desired(text).pool("site").check == Check(kind=check)  # type: ignore[arg-type]
+
+
+def test_postgres_is_asked_in_the_name_of_who_is_named() -> None:
+    text = changed(
+        "{port: 80}]",
+        "{port: 80, mode: tcp}]",
+        ("port: 80, members", "port: 80, check: {kind: postgres, user: probe}, members"),
+    )
+    assert desired(text).pool("site").check == Check(kind="postgres", user="probe")
+
+
+@pytest.mark.parametrize(
+    ("check", "told"),
+    [
+        ("redis", "is for redis, and the ports that use this pool speak http"),
+        ("{kind: http, user: a}", "a http check names nobody"),
+    ],
+)
+def test_a_check_that_does_not_fit_its_pool_is_told(check: str, told: str) -> None:
+    assert told in problem(changed("port: 80, members", f"port: 80, check: {check}, members"))
+
+
+@pytest.mark.parametrize(
+    ("said", "made"),
+    [
+        ("cookie", Sticky("cookie", "DOCKGATE")),
+        ("{by: cookie, cookie: SHOP}", Sticky("cookie", "SHOP")),
+        ("{by: client, expire: 1h}", Sticky("client", expire_ms=3_600_000)),
+    ],
+)
+def test_clients_may_stick_to_members(said: str, made: Sticky) -> None:
+    assert desired(changed("port: 80, members", f"port: 80, sticky: {said}, members")).pool("site").sticky == made
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("sometimes", "must be cookie or client"),
+        ("{by: client, cookie: A}", "pools.site.sticky.cookie has no meaning by client"),
+        ("{by: cookie, expire: 1h}", "pools.site.sticky.expire has no meaning by cookie"),
+        ("{by: cookie, cookie: 'a b'}", "must be the name of a cookie"),
+        ("{cookie: A}", "pools.site.sticky has no 'by'; add it"),
+    ],
+)
+def test_stickiness_that_means_nothing_is_told(said: str, told: str) -> None:
+    assert told in problem(changed("port: 80, members", f"port: 80, sticky: {said}, members"))
+
+
+def test_tcp_has_no_cookies() -> None:
+    text = changed("{port: 80}]", "{port: 80, mode: tcp}]", ("port: 80, members", "port: 80, sticky: cookie, members"))
+    assert "there are no cookies; write sticky: client" in problem(text)
 
 
 def test_a_tcp_pool_may_be_checked_by_a_request() -> None:
