@@ -114,6 +114,23 @@ def http(stage: Stage, file: Path) -> None:
     assert stage.get(f"{url}/admin")[0] == 403
 
 
+def sticky(stage: Stage, file: Path) -> None:
+    shop, jar = "http://docker1.lab.lab:8084/", ("-b", f"{stage.folder}/jar", "-c", f"{stage.folder}/jar")
+    answered_by(stage, shop, {"cart1", "cart2"})
+    first = stage.get(shop, *jar)[1]
+    assert "CART" in Path(jar[1]).read_text()
+    assert {stage.get(shop, *jar) for _ in range(6)} == {(200, first)}
+    feed = "http://docker1.lab.lab:8085/"
+    eventually(partial(is_answered_by_any, stage, feed, ("cart1", "cart2")), f"{feed} answers")
+    assert len({stage.get(feed) for _ in range(6)}) == 1
+    home, other = ("docker2", "cart2") if first == "cart1" else ("docker3", "cart1")
+    stage.lab.docker(home, "stop", first)
+    assert {stage.get(shop, *jar) for _ in range(6)} == {(200, other)}, "a member that stopped loses its clients"
+    stage.lab.docker(home, "start", first)
+    answered_by(stage, shop, {"cart1", "cart2"})
+    assert {stage.get(shop, *jar) for _ in range(6)} == {(200, other)}, "who moved stays where it is now"
+
+
 PROMISES: dict[str, Callable[[Stage, Path], None]] = {
     "01-overlay": overlay,
     "02-published": published,
@@ -124,6 +141,7 @@ PROMISES: dict[str, Callable[[Stage, Path], None]] = {
     "07-client-certificates": client_certificates,
     "08-passthrough": passthrough,
     "09-http": http,
+    "10-sticky": sticky,
 }
 
 
