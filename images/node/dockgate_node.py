@@ -5,8 +5,8 @@
     dockgate_node.py VERB -        the same with the JSON on standard input
     dockgate_node.py hold          the container's main process: reaps orphans, ends at once on SIGTERM
 
-    probe      [{address, port, mode, host_header, path, timeout_s}] -> [{outcome, status, server, body, error, seconds,
-               local_address, local_port}], in the same order, all asked at the same time
+    probe      [{address, port, mode, host_header, path, headers, timeout_s}] -> [{outcome, status, server, body, error,
+               seconds, local_address, local_port}], in the same order, all asked at the same time
     announce   {address, device, count, interval_s} -> {address, devices: [{device, mac, why, frames}]}
 
 Outcomes of a probe: open (for http: the connection; ``status`` is 0 if no answer came, ``error`` says why), refused,
@@ -31,7 +31,7 @@ import struct
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -77,15 +77,19 @@ class Probe:
     host_header: str = ""
     path: str = "/"
     timeout_s: float = 3.0
+    headers: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.mode not in ("http", "tcp"):
             raise ValueError(f"mode {self.mode!r} is neither http nor tcp")
         if not 0 < self.port < 65536:
             raise ValueError(f"port {self.port} is not from 1 to 65535")
-        for text in (self.path, self.host_header):
+        for text in (self.path, self.host_header, *self.headers):
             if not text.isascii() or any(c.isspace() or not c.isprintable() for c in text):
                 raise ValueError(f"{text!r} cannot stand in an HTTP request")
+        for value in self.headers.values():
+            if not value.isascii() or not value.isprintable():
+                raise ValueError(f"{value!r} cannot stand in an HTTP request")
 
 
 def probe(request: Any) -> list[dict[str, Any]]:
@@ -159,7 +163,9 @@ async def _connect_and_ask(asked: Probe, place: tuple[str, int], answer: Answer,
 
 async def _ask(connection: socket.socket, asked: Probe, answer: Answer, *, deadline: float) -> None:
     host = asked.host_header or asked.address
-    request = f"GET {asked.path or '/'} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: dockgate\r\nConnection: close\r\n\r\n"
+    lines = {"Host": host, "User-Agent": "dockgate", **asked.headers, "Connection": "close"}
+    said = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+    request = f"GET {asked.path or '/'} HTTP/1.1\r\n{said}\r\n"
     loop = asyncio.get_running_loop()
     got = b""
     try:

@@ -131,6 +131,20 @@ def sticky(stage: Stage, file: Path) -> None:
     assert {stage.get(shop, *jar) for _ in range(6)} == {(200, other)}, "who moved stays where it is now"
 
 
+def canary(stage: Stage, file: Path) -> None:
+    url = "http://docker1.lab.lab:8086/"
+    answered_by(stage, url, {"canary1"}, "-H", "X-Version: next")
+    eventually(lambda: stage.get(url)[1] == "stable1", f"{url} is answered")
+    with stage.load(url, rate=400, connections=4) as load:
+        load.observe(5)
+    assert load.report.failed == 0, str(load.report)
+    share = load.report.servers["canary1"] / load.report.sent
+    assert 0.07 < share < 0.13, f"one in ten of {load.report.sent}: {share:.3f}"
+    stage.edit(file, "percent: 10", "percent: 100")
+    stage.up(file)
+    answered_by(stage, url, {"canary1"})
+
+
 PROMISES: dict[str, Callable[[Stage, Path], None]] = {
     "01-overlay": overlay,
     "02-published": published,
@@ -142,6 +156,7 @@ PROMISES: dict[str, Callable[[Stage, Path], None]] = {
     "08-passthrough": passthrough,
     "09-http": http,
     "10-sticky": sticky,
+    "11-canary": canary,
 }
 
 

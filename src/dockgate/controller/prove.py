@@ -155,7 +155,10 @@ def _place(request: ProofRequest) -> str:
     if request.mode == "tcp":
         return f"{request.address}:{request.port}"
     as_host = f" for host {request.host_header}" if request.host_header else ""
-    return f"{'https' if request.tls else 'http'}://{request.address}:{request.port}{request.path}{as_host}"
+    with_headers = "".join(f" with {name}: {value}" for name, value in request.headers)
+    return (
+        f"{'https' if request.tls else 'http'}://{request.address}:{request.port}{request.path}{as_host}{with_headers}"
+    )
 
 
 def _pool(pool: str, servers: Sequence[ServerState]) -> str:

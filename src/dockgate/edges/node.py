@@ -70,6 +70,7 @@ async def _probe(
             "path": request.path,
             "timeout_s": timeout_s,
             **({"name": request.tls.name} if request.tls else {}),
+            **({"headers": dict(request.headers)} if request.headers else {}),
         }
         for request in requests
     ]

@@ -31,7 +31,8 @@ def ask(job):
         if job["mode"] == "tcp":
             link.connect()
             return ""
-        link.request("GET", job["path"], headers={"Host": job["host_header"]} if job["host_header"] else {})
+        host = {"Host": job["host_header"]} if job["host_header"] else {}
+        link.request("GET", job["path"], headers=host | job["headers"])
         status = link.getresponse().status
         return "status %d" % status if status in (502, 503, 504) else ""
     except (OSError, http.client.HTTPException) as error:
@@ -109,6 +110,7 @@ async def small_load(engine: EngineApi, node: str, requests: Sequence[ProofReque
             "port": each.port,
             "mode": each.mode,
             "host_header": each.host_header,
+            "headers": dict(each.headers),
             "path": each.path,
         }
         for each in requests

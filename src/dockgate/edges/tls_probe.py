@@ -30,7 +30,8 @@ def ask(job):
             answer["shown"] = hashlib.sha256(talk.getpeercert(True)).hexdigest()
             if job["mode"] == "http":
                 host = job["host_header"] or job["address"]
-                talk.sendall(f"GET {job['path']} HTTP/1.1\\r\\nHost: {host}\\r\\nUser-Agent: dockgate\\r\\n"
+                more = "".join(f"{name}: {value}\\r\\n" for name, value in job.get("headers", {}).items())
+                talk.sendall(f"GET {job['path']} HTTP/1.1\\r\\nHost: {host}\\r\\nUser-Agent: dockgate\\r\\n{more}"
                              "Connection: close\\r\\n\\r\\n".encode("ascii"))
                 words = talk.recv(65536).split(b" ", 2)
                 if len(words) > 1 and words[0].startswith(b"HTTP/") and words[1].isdigit():

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from dockgate.haproxy.access_log import log_lines
 from dockgate.haproxy.pools import backend_name
-from dockgate.haproxy.requests import connection_rules, host_condition, path_condition, request_rules
+from dockgate.haproxy.requests import connection_rules, request_rules, route_conditions
 from dockgate.haproxy.tls import bind_options, passed_on, tls_lines, until_named
 from dockgate.haproxy.tree import Backend, Frontend, Line, Section, UseBackend, line, own_lines
 from dockgate.haproxy.words import name
@@ -33,7 +33,7 @@ STATS_USERS = "stats_users"
 def frontend(vip: Vip, listen: Listen) -> Frontend:
     """The frontend of one port."""
     routed = listen.mode == "http" and listen.redirect is None
-    routes = tuple(_use_backend(route) for route in vip.routes) if routed else passed_on(listen)
+    routes = tuple(_use_backend(vip, route) for route in vip.routes) if routed else passed_on(listen)
     lines = tuple(_tcp(vip, listen)) if listen.mode == "tcp" else (*_http(vip, listen), *tls_lines(vip, listen))
     lines = (*lines, *own_lines(vip.snippets))
     default = backend_name(listen.pool) if listen.pool else NO_NAME if listen.sni else NO_ROUTE
@@ -112,6 +112,5 @@ def _stats(stats: Stats) -> Iterator[Line]:
     yield line("stats", "http-request", "auth", "realm", "dockgate", "unless", "{", f"http_auth({STATS_USERS})", "}")
 
 
-def _use_backend(route: Route) -> UseBackend:
-    conditions = [*host_condition(route.host), *path_condition(route.path)]
-    return UseBackend(backend_name(route.pool), tuple(conditions), route.source)
+def _use_backend(vip: Vip, route: Route) -> UseBackend:
+    return UseBackend(backend_name(route.pool), tuple(route_conditions(vip, route)), route.source)

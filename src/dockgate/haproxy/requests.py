@@ -16,12 +16,13 @@ from dockgate.haproxy.limits import connection_limits, request_limits
 from dockgate.haproxy.tree import Line, line, milliseconds
 from dockgate.haproxy.words import literal_format, pattern
 from dockgate.model.desired import Listen, Route, Vip
-from dockgate.model.http import Clients, Headers, Http, Redirect
+from dockgate.model.http import Clients, HeaderMatch, Headers, Http, Redirect
 from dockgate.model.source import Source
 
 HOST = "txn.dockgate_host"
 PATH = "txn.dockgate_path"
 ROUTE = "txn.dockgate_route"
+THROW = "txn.dockgate_throw"
 TRUSTED = "trusted_proxy"
 FROM_PROXY = "txn.dockgate_from_proxy"
 PEER = "txn.dockgate_peer"
@@ -90,6 +91,36 @@ def path_condition(path: str | None) -> Iterator[tuple[str, ...]]:
     yield f"var({PATH})", "-m", "beg", "--", pattern(path.rstrip("/") + "/")
 
 
+def header_condition(header: HeaderMatch | None) -> Iterator[tuple[str, ...]]:
+    """The words of an anonymous ACL for a header of the file."""
+    if header is None:
+        return
+    value = ("-m", "found") if header.value is None else ("-m", "str", "--", pattern(header.value))
+    yield f"req.fhdr({header.name})", *value
+
+
+def route_conditions(vip: Vip, route: Route) -> Iterator[tuple[str, ...]]:
+    """The words of the anonymous ACLs of which all must hold. Parts of the same requests are slices of one throw; other
+    requests have another, so that who is left over by one is not left over by the next as well."""
+    yield from host_condition(route.host)
+    yield from path_condition(route.path)
+    yield from header_condition(route.header)
+    if route.percent is not None:
+        same = [each for each in vip.routes if _asked(each) == _asked(route)]
+        before = sum(each.percent or 0 for each in same[: same.index(route)])
+        yield f"var({_throw(vip, route)})", "-m", "int", "lt", str(before + route.percent)
+
+
+def _asked(route: Route) -> object:
+    return route.host, route.path, route.header
+
+
+def _throw(vip: Vip, route: Route) -> str:
+    """The variable of the throw for the requests that the route asks for."""
+    different = list(dict.fromkeys(_asked(each) for each in vip.routes if each.percent is not None))
+    return f"{THROW}{different.index(_asked(route))}"
+
+
 def _client_address(vip: Vip) -> Iterator[Line]:
     """Whose word counts. Behind trusted proxies the client is the last address in X-Forwarded-For that is not one of
     them; what anybody else says of it is removed. ``set-src`` moves ``src``, so who sent it is remembered before."""
@@ -140,12 +171,13 @@ def _matched(vip: Vip) -> Iterator[Line]:
     if any(each.path for each in asked):
         # With a slash at the end of both, "begins with" means whole segments.
         yield line("http-request", f"set-var({PATH})", "path,concat(/)")
+    for variable in dict.fromkeys(_throw(vip, route) for route in vip.routes if route.percent is not None):
+        yield line("http-request", f"set-var({variable})", "rand(100)")
     if not any(route.clients != Clients() or route.http != Http() for route in vip.routes):
         return
     for number, route in enumerate(vip.routes):
         first = ("if", "!{", f"var({ROUTE})", "-m", "found", "}") if number else ("if",)
-        conditions = [*host_condition(route.host), *path_condition(route.path)]
-        acls = [each for words in conditions for each in ("{", *words, "}")]
+        acls = [each for words in route_conditions(vip, route) for each in ("{", *words, "}")]
         yield line("http-request", f"set-var({ROUTE})", f"str({number})", *first, *acls, origin=route.source)
 
 

@@ -66,7 +66,8 @@ class TlsQuestion:
 
 @dataclass(frozen=True)
 class ProofRequest:
-    """One request through a VIP. For mode tcp: a connection that opens. ``pool``: the pool that must answer."""
+    """One request through a VIP. For mode tcp: a connection that opens. ``pool``: the pool that must answer.
+    ``headers``: further ones, names and values."""
 
     address: str
     port: int
@@ -75,6 +76,7 @@ class ProofRequest:
     host_header: str = ""
     path: str = "/"
     tls: TlsQuestion | None = None
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, TypeAlias
 
-from .http import Clients, Connections, Http, Snippet
+from .http import Clients, Connections, HeaderMatch, Http, Snippet
 from .policy import Firewall
 from .source import NOWHERE, Source
 from .tls import MembersTls, Tls, TlsFile, each_once
@@ -217,11 +217,13 @@ class Listen:
 
 @dataclass(frozen=True)
 class Route:
-    """HTTP requests whose Host is ``host`` and whose path starts with ``path`` go to ``pool``. None matches everything.
+    """HTTP requests whose Host is ``host``, whose path starts with ``path`` and that have ``header`` go to ``pool``.
+    None matches everything. ``percent``: only so many of a hundred of them, by chance; the others are asked on.
 
     ``host`` is lower case; a leading ``*.`` matches any one or more labels. ``path`` begins with ``/`` and matches
     whole segments: ``/api`` matches ``/api`` and ``/api/x``, not ``/apix``. Routes of a VIP are in order of precedence:
-    exact host before wildcard before none, longer path before shorter.
+    exact host before wildcard before none, longer path before shorter, with a header before without, a part of them
+    before all.
     """
 
     pool: str
@@ -230,6 +232,8 @@ class Route:
     source: Source = _source()
     clients: Clients = Clients()
     http: Http = Http()
+    header: HeaderMatch | None = None
+    percent: int | None = None
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,14 @@ class Headers:
 
 
 @dataclass(frozen=True)
+class HeaderMatch:
+    """A request that has the header ``name`` with exactly this ``value`` (None: any)."""
+
+    name: str
+    value: str | None = None
+
+
+@dataclass(frozen=True)
 class Redirect:
     """Answers requests for ``host`` and below ``path`` (None: any) with the place ``to``, a URL or a path.
 

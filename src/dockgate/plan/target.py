@@ -98,7 +98,7 @@ def address_spec(project: str, vip: Vip) -> NetworkSpec | None:
 
 
 def proof_requests(desired: Desired, vip: Vip, address: str) -> tuple[ProofRequest, ...]:
-    """One request for every listener's default pool and for every route."""
+    """One request for every listener's default pool and for every route, but for those that chance decides."""
     requests: list[ProofRequest] = []
     for listen in vip.listens:
         if listen.pool:
@@ -118,8 +118,10 @@ def proof_requests(desired: Desired, vip: Vip, address: str) -> tuple[ProofReque
                     host_header=_asked_host(route.host),
                     path=route.path or _check_path(desired.pool(route.pool)),
                     tls=tls_question(listen, _asked_host(route.host)),
+                    headers=((route.header.name, route.header.value or "dockgate-proof"),) if route.header else (),
                 )
                 for route in vip.routes
+                if route.percent is None
             ]
     return tuple(dict.fromkeys(requests))
 

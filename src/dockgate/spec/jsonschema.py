@@ -10,10 +10,11 @@ import json
 from typing import Any, TypeAlias
 
 from .schema import FileSpec
+from .schema_base import ShortModel
 
 Schema: TypeAlias = dict[str, Any]
 
-_SHORT_FORMS = {"MemberSpec": "name", "ServiceSpec": "name", "EndpointSpec": "endpoint", "CheckSpec": "kind"}
+_SHORT_FORMS = {model.__name__: model.short for model in ShortModel.__subclasses__()}
 _EXACTLY_ONE = {"PoolSpec": ("members", "service", "labels", "published", "endpoints"), "SecretSpec": ("file", "env")}
 
 

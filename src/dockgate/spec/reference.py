@@ -20,6 +20,7 @@ _SECTIONS = (
     ("CertificateSpec", "vips.NAME.listen[].tls.certificates[]"),
     ("ClientCertificatesSpec", "vips.NAME.listen[].tls.clients"),
     ("RouteSpec", "vips.NAME.routes[]"),
+    ("HeaderMatchSpec", "vips.NAME.routes[].header"),
     ("ClientsSpec", "vips.NAME.clients, vips.NAME.routes[].clients"),
     ("VipHttpSpec", "vips.NAME.http"),
     ("RouteHttpSpec", "vips.NAME.routes[].http"),

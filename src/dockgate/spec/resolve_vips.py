@@ -7,6 +7,7 @@ unless a problem was reported.
 from __future__ import annotations
 
 from dockgate.model.desired import Host, Listen, Route, Stats, Vip, VipTimeouts
+from dockgate.model.http import HeaderMatch
 
 from .job import Job
 from .path import Path
@@ -101,20 +102,36 @@ def _listens(job: Job, path: Path, spec: VipSpec) -> tuple[Listen, ...]:
 
 def _routes(job: Job, path: Path, spec: VipSpec) -> tuple[Route, ...]:
     """Routes in order of precedence, each matching something that no earlier one matches completely."""
-    seen: dict[tuple[str | None, str | None], Route] = {}
+    seen: dict[object, Route] = {}
     for index, route in enumerate(spec.routes):
         at = (*path, "routes", index)
         made = _route(job, at, route)
-        same = seen.get((made.host, made.path))
+        matches = (made.host, made.path, made.header)
+        # Two parts of the same requests may go to two pools.
+        key = matches if made.percent is None else (*matches, made.pool)
+        same = seen.get(key)
         if same:
             what = f"this route matches exactly what the one in line {same.source.line} matches"
             job.problem(at, what, "it can never be used: remove one of the two")
-        elif made.host is None and made.path is None and job.tree.whole(*path, "routes"):
+        elif matches == (None, None, None) and made.percent is None and job.tree.whole(*path, "routes"):
             job.problem(at, "this route matches every request", "give it a host or a path, or make it the VIP's 'pool'")
         else:
-            seen[made.host, made.path] = made
+            seen[key] = made
             _check_stats_shadow(job, at, spec, made)
-    return tuple(sorted(seen.values(), key=_precedence))
+    routes = tuple(sorted(seen.values(), key=_precedence))
+    _check_parts(job, routes)
+    return routes
+
+
+def _check_parts(job: Job, routes: tuple[Route, ...]) -> None:
+    """The parts of the same requests are at most all of them."""
+    taken: dict[object, int] = {}
+    for route in routes:
+        matches = (route.host, route.path, route.header)
+        taken[matches] = taken.get(matches, 0) + (route.percent or 0)
+        if taken[matches] > 100:
+            what = f"with this route {taken[matches]} percent of the same requests go somewhere else"
+            job.findings.problem(route.source, what, "the parts of the same requests must be at most 100")
 
 
 def _route(job: Job, at: Path, spec: RouteSpec) -> Route:
@@ -126,6 +143,8 @@ def _route(job: Job, at: Path, spec: RouteSpec) -> Route:
         source=job.tree.value(*at),
         clients=clients(job, (*at, "clients"), spec.clients),
         http=route_http(job, (*at, "http"), spec.http, path),
+        header=HeaderMatch(spec.header.name.lower(), spec.header.value) if spec.header else None,
+        percent=spec.percent,
     )
 
 
@@ -134,11 +153,15 @@ def _route_path(route: RouteSpec) -> str | None:
     return (route.path or "").rstrip("/") or None
 
 
-def _precedence(route: Route) -> tuple[int, int, int, str, str]:
-    """Exact host, longer wildcard, shorter wildcard, no host; within one, the longer path first."""
-    host, path = route.host or "", route.path or ""
+def _precedence(route: Route) -> tuple[object, ...]:
+    """Exact host, longer wildcard, shorter wildcard, no host; within one, the longer path first; within that, with a
+    header's value, with a header, without; within that, parts before the whole."""
+    host, path, header = route.host or "", route.path or "", route.header
     kind = 2 if not host else 1 if host.startswith("*.") else 0
-    return kind, -len(host) if kind == 1 else 0, -len(path), host, path
+    closer = 2 if header is None else 1 if header.value is None else 0
+    which = (header.name, header.value or "") if header else ("", "")
+    whole = route.percent is None
+    return kind, -len(host) if kind == 1 else 0, -len(path), host, path, closer, which, whole, route.pool
 
 
 def _check_stats_shadow(job: Job, at: Path, spec: VipSpec, route: Route) -> None:

@@ -111,6 +111,7 @@ RedirectTo: TypeAlias = Annotated[str, *text(PLACE, _somewhere)]
 LimitKey: TypeAlias = Annotated[str, *text(LIMIT_KEY)]
 CookieName: TypeAlias = Annotated[str, *text(COOKIE)]
 Realm: TypeAlias = Annotated[str, *text(REALM)]
+Percent: TypeAlias = Annotated[int, *whole(0, 100)]
 Requests: TypeAlias = Annotated[int, *whole(1, 1_000_000)]
 ConnectionCount: TypeAlias = Annotated[int, *whole(1, 8000)]
 _SIZE_SCHEMA = WithJsonSchema({"type": "string", "pattern": "^[0-9]+(B|KB|MB|GB)$"})

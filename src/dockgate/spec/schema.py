@@ -15,7 +15,7 @@ from dockgate.model import desired, policy
 
 from . import rules, rules_firewall, rules_http
 from .schema_base import Model, SecretSpec, ShortModel, milliseconds, optional
-from .schema_http import ClientsSpec, ConnectionsSpec, RouteHttpSpec, VipHttpSpec
+from .schema_http import ClientsSpec, ConnectionsSpec, HeaderMatchSpec, RouteHttpSpec, VipHttpSpec
 from .schema_tls import MembersTlsSpec, TlsSpec
 
 LOCAL_ENGINE = "unix:///var/run/docker.sock"
@@ -76,14 +76,18 @@ class SniSpec(Model):
 
 
 class RouteSpec(Model):
-    """Sends HTTP requests for a host name, a path, or both to a pool of their own.
+    """Sends HTTP requests for a host name or a path, with a header, or a part of them, to a pool of their own.
 
-    The order in the file does not matter: an exact host is tried before a wildcard, a wildcard before none, and a
-    longer path before a shorter one.
+    The order in the file does not matter: an exact host is tried before a wildcard, a wildcard before none, a longer
+    path before a shorter one, with a header before without, and a part (`percent`) before all.
     """
 
     host: rules.RouteHost | None = optional("Host name, or `*.example.org` for all names under it.")
     path: rules.UrlPath | None = optional("Whole segments of a path: `/api` matches `/api` and `/api/x`, not `/apix`.")
+    header: HeaderMatchSpec | None = optional("Only requests that have this header.")
+    percent: rules_http.Percent | None = optional(
+        "Only so many of a hundred of these requests, by chance: a canary. `0` for none yet. Without it, all."
+    )
     pool: rules.Name = Field(description="Where these requests go.")
     clients: ClientsSpec | None = optional("Who may use this route, by address. Without it, whom the VIP lets in.")
     http: RouteHttpSpec | None = optional("What is done with its requests and answers.")

@@ -9,7 +9,7 @@ from pydantic import Field
 from dockgate.model import http
 
 from . import rules, rules_firewall, rules_http
-from .schema_base import Model, SecretSpec, optional
+from .schema_base import Model, SecretSpec, ShortModel, optional
 
 
 class ClientsSpec(Model):
@@ -46,6 +46,15 @@ class RedirectSpec(Model):
         default=http.Redirect.keep_path,
         description="Whether what follows `path` in the request, query included, is put behind `to`.",
     )
+
+
+class HeaderMatchSpec(ShortModel):
+    """A header that a request must have. Its name alone is enough."""
+
+    short = "name"
+
+    name: rules_http.HeaderName = Field(description="The header's name.")
+    value: rules_http.HeaderValue | None = optional("Its whole value, upper and lower case apart. Without it, any.")
 
 
 class RateLimitSpec(Model):

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Literal
 
 from dockgate.haproxy.pools import backend_name
-from dockgate.model.desired import ByLabel, ByName, ByService, Desired, Host, Network, Pool, Published, Vip
+from dockgate.model.desired import ByLabel, ByName, ByService, Desired, Host, Network, Pool, Published, Route, Vip
 from dockgate.model.objects import is_ours
 from dockgate.model.observed import Container, Observed, ObservedHost, ObservedNetwork, RunningHaproxy, Unknown
 
@@ -118,6 +118,11 @@ def _pool(world: World, pool: Pool) -> PoolNode:
     return PoolNode(pool_id(pool.name), pool.name, how, network, pool.port, pool.mode, pool.balance)
 
 
+def _route(route: Route) -> RouteFact:
+    header = "" if route.header is None else f"{route.header.name}: {route.header.value or '*'}"
+    return RouteFact(route.pool, route.host or "", route.path or "", header, route.percent)
+
+
 def _balancer(world: World, vip: Vip, host: str) -> BalancerNode:
     container = world.balancer(vip.name, host)
     if container is not None:
@@ -131,7 +136,7 @@ def _balancer(world: World, vip: Vip, host: str) -> BalancerNode:
         address=vip.address or world.host_address(host),
         own_address=vip.address is not None,
         listens=tuple(ListenFact(listen.port, listen.mode, listen.pool or "") for listen in vip.listens),
-        routes=tuple(RouteFact(route.pool, route.host or "", route.path or "") for route in vip.routes),
+        routes=tuple(_route(route) for route in vip.routes),
         pools=vip.pools(),
         container=container.name if container else "",
         places=tuple(sorted(places, key=lambda place: place.network)),

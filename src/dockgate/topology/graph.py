@@ -82,6 +82,8 @@ class RouteFact:
     pool: str
     host: str = ""
     path: str = ""
+    header: str = ""
+    percent: int | None = None
 
 
 @dataclass(frozen=True)

@@ -94,6 +94,7 @@ class Server:
     host: str = ""
     container: str = ""
     hops: tuple[Hop, ...] = ()
+    pool: str = ""
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,8 @@ class Stop:
 
 @dataclass(frozen=True)
 class Prediction:
-    """From the file and the engines alone. ``stop``: why it cannot arrive."""
+    """From the file and the engines alone. ``pool``: where it goes; ``chances``: other pools that may get it instead,
+    by a route's ``percent``. ``servers``: of all of them. ``stop``: why it cannot arrive."""
 
     request: Request
     vip: str = ""
@@ -118,9 +120,11 @@ class Prediction:
     hops: tuple[Hop, ...] = ()
     servers: tuple[Server, ...] = ()
     stop: Stop | None = None
+    chances: tuple[str, ...] = ()
 
-    def server(self, name: str) -> Server | None:
-        return next((server for server in self.servers if server.name == name), None)
+    def server(self, name: str, pool: str = "") -> Server | None:
+        """``pool``: the backend that HAProxy's log names, "" for any."""
+        return next((each for each in self.servers if each.name == name and pool in ("", each.pool)), None)
 
     def expected(self) -> tuple[Server, ...]:
         """Those that HAProxy may pick now."""

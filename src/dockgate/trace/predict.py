@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from dockgate.haproxy.pools import backend_name
 from dockgate.haproxy.words import name as frontend_name
 from dockgate.model.desired import Desired, Listen, Route, Vip
 from dockgate.model.objects import LABEL_KIND, LABEL_NAME
@@ -28,12 +29,12 @@ def predict(desired: Desired, observed: Observed, request: Request) -> Predictio
         return _stopped(request, f"host {host.name}", why, "dockgate up", vip=vip.name)
     place = Place(host.name, f"pid:{balancer.pid}", "container", balancer.name)
     hops = tuple(_first_session(observed, host, balancer, place, listen, request))
-    pool = _pool(vip, listen, request)
+    pool, chances = _pools(vip, listen, request)
     running = _running(host, balancer)
     servers = tuple(
         _server(observed, host, place, balancer, state, desired)
         for state in (running.servers if running else ())
-        if state.pool == pool
+        if state.pool in {backend_name(each) for each in (pool, *chances)}
     )
     return Prediction(
         request=request,
@@ -44,7 +45,8 @@ def predict(desired: Desired, observed: Observed, request: Request) -> Predictio
         balancer=place,
         hops=hops,
         servers=servers,
-        stop=_hindrance(host, balancer, pool, servers, running),
+        stop=_hindrance(host, balancer, pool, tuple(s for s in servers if s.pool == backend_name(pool)), running),
+        chances=chances,
     )
 
 
@@ -181,9 +183,12 @@ def _inner_port(balancer: Container, listen: Listen) -> int:
     return next((p.container_port for p in balancer.published if p.host_port == listen.port), listen.port)
 
 
-def _pool(vip: Vip, listen: Listen, request: Request) -> str:
-    route = next((route for route in vip.routes if _matches(route, request)), None)
-    return route.pool if route else listen.pool or ""
+def _pools(vip: Vip, listen: Listen, request: Request) -> tuple[str, tuple[str, ...]]:
+    """The pool, and those that may get it instead. Our request has no header that a route could ask for."""
+    matching = [route for route in vip.routes if route.header is None and _matches(route, request)]
+    first = next((number for number, route in enumerate(matching) if route.percent is None), len(matching))
+    pool = matching[first].pool if first < len(matching) else listen.pool or ""
+    return pool, tuple(sorted({route.pool for route in matching[:first] if route.percent} - {pool}))
 
 
 def _matches(route: Route, request: Request) -> bool:
@@ -207,7 +212,7 @@ def _server(
     there = next((hop.place for hop in reversed(way) if hop.place.kind == "container" and hop.place != place), None)
     return Server(
         state.name, state.address, state.port, status, state.up,
-        host=there.seat if there else "", container=target, hops=tuple(way),
+        host=there.seat if there else "", container=target, hops=tuple(way), pool=state.pool,
     )  # fmt: skip
 
 

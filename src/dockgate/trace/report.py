@@ -102,10 +102,8 @@ def _haproxy(walk: Walk) -> Iterator[tuple[str, str]]:
     log = walk.evidence.log if walk.evidence else None
     server = log.server if log else walk.chosen.name if walk.chosen else "none"
     words = "it may pick" if walk.evidence is None else "server"
-    yield (
-        "bold",
-        f"HAProxy: frontend {prediction.frontend}, pool {log.pool if log else prediction.pool}, {words} {server}",
-    )
+    pool = log.pool if log else " or by chance ".join((prediction.pool, *prediction.chances))
+    yield "bold", f"HAProxy: frontend {prediction.frontend}, pool {pool}, {words} {server}"
     if walk.why:
         yield "", f"    why: {walk.why}"
     if log:
@@ -152,6 +150,7 @@ def as_json(walk: Walk) -> dict[str, Any]:
         "haproxy": {
             "frontend": walk.prediction.frontend,
             "pool": walk.prediction.pool,
+            "or_by_chance": list(walk.prediction.chances),
             "server": walk.chosen.name if walk.chosen else None,
             "why": walk.why,
             "log": asdict(evidence.log) if evidence and evidence.log else None,

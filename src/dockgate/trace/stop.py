@@ -51,7 +51,7 @@ def _by_haproxy(walk: Walk, evidence: Evidence) -> Stop:
     log = evidence.log
     assert log is not None
     at = f"HAProxy, frontend {log.frontend}"
-    if walk.prediction.server(log.server) is None:
+    if walk.prediction.server(log.server, log.pool) is None:
         states = ", ".join(f"{s.name} {s.status}" for s in walk.prediction.servers) or "it has none"
         if log.pool not in ("", backend_name(walk.prediction.pool)):
             return Stop(at, f"HAProxy answered {log.status} itself (backend {log.pool})", "see `routes` and `stats`")

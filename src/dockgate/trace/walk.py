@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from dockgate.haproxy.pools import backend_name
+
 from .model import Ends, Evidence, Hop, Prediction, Server, Sighting, Step, Verdict, Walk
 from .stop import stop_of
 
@@ -78,7 +80,7 @@ def _second(prediction: Prediction, evidence: Evidence) -> tuple[Sighting, ...]:
 
 def _unanswered(leaving: list[Sighting], prediction: Prediction, evidence: Evidence) -> Sighting | None:
     """An attempt of HAProxy at a server that nobody answered: of the server that its log names, if it names one."""
-    named = prediction.server(evidence.log.server) if evidence.log else None
+    named = prediction.server(evidence.log.server, evidence.log.pool) if evidence.log else None
     wanted = {(s.address, s.port) for s in ((named,) if named else prediction.servers)}
     acked = {s.ack - 1 for s in evidence.sightings if s.syn_ack}
     late = [s for s in leaving if s.syn and (s.ends.address, s.ends.dport) in wanted and s.at >= evidence.answer.at]
@@ -87,7 +89,7 @@ def _unanswered(leaving: list[Sighting], prediction: Prediction, evidence: Evide
 
 def _chosen(prediction: Prediction, evidence: Evidence, second: tuple[Sighting, ...]) -> Server | None:
     if evidence.log is not None:
-        return prediction.server(evidence.log.server)
+        return prediction.server(evidence.log.server, evidence.log.pool)
     ends = second[0].ends if second else None
     return next((s for s in prediction.servers if ends and (s.address, s.port) == (ends.address, ends.dport)), None)
 
@@ -184,7 +186,8 @@ def _disagreements(
         yield from _conntrack(step, evidence)
     if chosen is not None and not chosen.up:
         yield f"{chosen.name} was {chosen.status} when it was looked at, and HAProxy chose it"
-    if evidence.log is not None and prediction.pool and evidence.log.pool != prediction.pool:
+    possible = {backend_name(pool) for pool in (prediction.pool, *prediction.chances)}
+    if evidence.log is not None and prediction.pool and evidence.log.pool not in possible:
         yield f"predicted pool {prediction.pool}, HAProxy used {evidence.log.pool}"
 
 

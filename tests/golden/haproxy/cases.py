@@ -31,7 +31,19 @@ from dockgate.model.desired import (
     Vip,
     VipTimeouts,
 )
-from dockgate.model.http import Auth, Clients, Connections, Header, Headers, Http, RateLimit, Redirect, Snippet, User
+from dockgate.model.http import (
+    Auth,
+    Clients,
+    Connections,
+    Header,
+    HeaderMatch,
+    Headers,
+    Http,
+    RateLimit,
+    Redirect,
+    Snippet,
+    User,
+)
 from dockgate.model.source import Source
 from dockgate.model.tls import ClientCertificates, MembersTls, Tls, TlsFile
 
@@ -111,6 +123,19 @@ CASES: dict[str, Case] = {
             Pool("db", ByName((Member("pg1"),)), 5432, "back", "tcp", sticky=Sticky("client", source=at(41))),
         ),
         replace(VIP, listens=(*VIP.listens, Listen(81, pool="api"), Listen(5432, "tcp", "db"))),
+    ),
+    "canary": Case(
+        (WEB, replace(WEB, name="next", membership=ByName((Member("n1"),)))),
+        replace(
+            VIP,
+            routes=(
+                Route("next", None, "/api", at(30), header=HeaderMatch("x-version", "it's next")),
+                Route("next", None, "/api", at(31), percent=5),
+                Route("pres_containers", None, "/api", at(32), percent=10),
+                Route("next", None, None, at(33), header=HeaderMatch("x-beta"), http=Http(timeout_ms=500)),
+                Route("next", None, None, at(34), percent=1),
+            ),
+        ),
     ),
     "service": Case(
         (

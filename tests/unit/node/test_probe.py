@@ -121,6 +121,8 @@ def test_what_the_kernel_says_becomes_an_outcome(node: ModuleType, code: int, ou
         {"mode": "udp"},
         {"path": "/ HTTP/1.1\r\nX: y"},
         {"host_header": "a b"},
+        {"headers": {"X A": "b"}},
+        {"headers": {"X-A": "b\r\nX-B: c"}},
         {"address": "no-such-name.invalid"},
         {"surprise": 1},
     ],

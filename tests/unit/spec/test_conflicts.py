@@ -183,6 +183,9 @@ ROUTES = {
         "matches exactly what the one in line 11 matches",
     ),
     "everything": ("{path: /, pool: site}", "this route matches every request; give it a host or a path"),
+    "the same header": ("{header: X-A, pool: site}, {header: x-a, pool: site}", "matches exactly what the one in line"),
+    "one pool twice": ("{percent: 1, pool: site}, {percent: 2, pool: site}", "matches exactly what the one in line"),
+    "more than all": ("{path: /a, percent: 101, pool: site}", "must be a whole number between 0 and 100"),
     "an unknown pool": ("{path: /a, pool: sight}", "vips.web.routes[0].pool names 'sight', which is not in 'pools'"),
 }
 
@@ -190,6 +193,13 @@ ROUTES = {
 @pytest.mark.parametrize(("routes", "said"), ROUTES.values(), ids=ROUTES)
 def test_refuses_routes_for(routes: str, said: str) -> None:
     assert said in problem(changed("pool: site\n", f"pool: site\n    routes: [{routes}]\n"))
+
+
+def test_refuses_parts_that_are_more_than_all() -> None:
+    routes = "{percent: 60, pool: site}, {percent: 41, pool: other}"
+    text = changed("pool: site\n", f"pool: site\n    routes: [{routes}]\n")
+    more = text + "  other: {network: back, port: 80, members: [web1]}\n"
+    assert "with this route 101 percent of the same requests go somewhere else" in problem(more)
 
 
 def test_refuses_a_route_that_the_statistics_page_hides() -> None:

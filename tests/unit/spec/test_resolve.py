@@ -19,6 +19,7 @@ from dockgate.model.desired import (
     Published,
     Sticky,
 )
+from dockgate.model.http import HeaderMatch
 from dockgate.spec import project_name
 
 ONE_POOL = "pools: {p: {endpoints: ['10.0.0.1:80']}}\nvips: {v: {listen: [{port: 80}], pool: p}}\n"
@@ -205,6 +206,24 @@ def test_routes_are_in_order_of_precedence() -> None:
         ("*.example.org", None),
         (None, "/api/v2"),
         (None, "/api"),
+    ]
+
+
+def test_a_header_is_closer_than_none_and_a_part_comes_before_the_whole() -> None:
+    given = [
+        "{path: /a, pool: site}",
+        "{path: /a, percent: 5, pool: site}",
+        "{path: /a, header: X-B, pool: site}",
+        "{path: /a, header: {name: x-b, value: Yes}, pool: site}",
+        "{percent: 0, pool: site}",
+    ]
+    made = desired(changed("pool: site\n", f"pool: site\n    routes: [{', '.join(given)}]\n")).vip("web").routes
+    assert [(route.path, route.header, route.percent) for route in made] == [
+        ("/a", HeaderMatch("x-b", "Yes"), None),
+        ("/a", HeaderMatch("x-b"), None),
+        ("/a", None, 5),
+        ("/a", None, None),
+        (None, None, 0),
     ]
 
 

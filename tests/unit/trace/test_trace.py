@@ -79,6 +79,20 @@ def test_routes_choose_the_pool_by_host_and_whole_segments(host: str, path: str,
     assert predict(desired(ROUTES_FILE), overlay(), request).pool == pool
 
 
+def test_a_pool_that_chance_may_choose_is_foretold_as_possible_and_is_no_disagreement() -> None:
+    text = OVERLAY_FILE.replace("pool: site}", "pool: site, routes: [{percent: 10, pool: next}]}")
+    text = text.replace("pools: {", "pools: {next: {network: back, port: 80, members: [web2]}, ")
+    states = (server("web1", "10.0.1.4"), server("web2", "10.0.1.6", pool="next"))
+    prediction = predict(desired(text), overlay(states=states), REQUEST)
+    assert (prediction.pool, prediction.chances) == ("site", ("next",))
+    for name, pool in (("web1", "site"), ("web2", "next")):
+        walk = join(prediction, replace(seen(prediction, name), log=log(name, pool=pool)))
+        assert walk.chosen is not None
+        assert (walk.chosen.name, walk.disagreements, walk.stop) == (name, (), None)
+    other = join(prediction, replace(seen(prediction), log=log("web1", pool="elsewhere")))
+    assert "predicted pool site, HAProxy used elsewhere" in other.disagreements
+
+
 @pytest.mark.parametrize(
     ("request_", "world", "why"),
     [

@@ -1,4 +1,4 @@
-"""Clients that stick to a member, by cookie and by address, on the real HAProxy, both versions."""
+"""Clients that stick to a member, and requests of which a part goes elsewhere, on the real HAProxy, both versions."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from dataclasses import replace
 
 import pytest
 from tests.contract.haproxy_process import FakeDns, Haproxy, WebMember, wait_until
-from tests.contract.haproxy_stage import CHECK, NAMED, all_up, config, one_pool
+from tests.contract.haproxy_stage import CHECK, NAMED, all_up, ask, config, one_pool
 from tests.contract.test_haproxy_limits_real import listens
+from tests.golden.haproxy.cases import VIP, Case
 
 from dockgate.haproxy.hold import hold
 from dockgate.haproxy.runtime import commands
 from dockgate.model.actions import ServerChange
-from dockgate.model.desired import ByService, HaproxyVersion, Pool, Sticky
+from dockgate.model.desired import ByService, Endpoint, Endpoints, HaproxyVersion, Listen, Pool, Route, Sticky
+from dockgate.model.http import HeaderMatch
 
 pytestmark = pytest.mark.lab
 pytest_plugins = ["tests.contract.haproxy_fixtures"]
@@ -117,3 +119,29 @@ def test_a_client_whose_member_died_gets_another_and_its_cookie(
     wait_until(lambda: haproxy.status("named", "w1") == "DOWN", "it is found out")
     who, cookie = asked(cookies["127.1.0.1"])
     assert (who, cookie) == ("127.1.0.2", cookies["127.1.0.2"])
+
+
+# --- a part of the requests
+
+
+def test_a_part_of_the_requests_and_who_asks_for_it_get_another_pool(
+    haproxy: Haproxy, version: HaproxyVersion, web: WebMember, other: WebMember
+) -> None:
+    """The bounds hold 10 % of 2,000 requests and 20 % of them in all but one of some 10,000 runs."""
+    pools = tuple(
+        Pool(name, Endpoints((Endpoint("w", address, 8080),)), 0, check=CHECK)
+        for name, address in (("old", "127.1.0.1"), ("new", "127.1.0.2"))
+    )
+    routes = (
+        Route("new", None, None, header=HeaderMatch("x-version", "next")),
+        Route("old", None, "/half", percent=30),
+        Route("new", None, "/half", percent=20),
+        Route("new", None, None, percent=10),
+    )
+    haproxy.start(config(Case(pools, replace(VIP, listens=(Listen(80, pool="old"),), routes=routes)), version).text)
+    all_up(haproxy, ("old", "w"), ("new", "w"))
+    assert {ask(X_Version="next")[1] for _ in range(10)} == {"127.1.0.2"}
+    assert "127.1.0.1" in {ask(X_Version="Next")[1] for _ in range(10)}
+    for path, share in (("/", 0.1), ("/half", 0.2 + 0.5 * 0.1)):
+        new = sum(ask(path)[1] == "127.1.0.2" for _ in range(2000))
+        assert abs(new / 2000 - share) < 4 * (share * (1 - share) / 2000) ** 0.5, (path, new)
