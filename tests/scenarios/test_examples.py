@@ -138,7 +138,7 @@ def canary(stage: Stage, file: Path) -> None:
     with stage.load(url, rate=400, connections=4) as load:
         load.observe(5)
     assert load.report.failed == 0, str(load.report)
-    share = load.report.servers["canary1"] / load.report.sent
+    share = load.report.served_by("canary1") / load.report.sent
     assert 0.07 < share < 0.13, f"one in ten of {load.report.sent}: {share:.3f}"
     stage.edit(file, "percent: 10", "percent: 100")
     stage.up(file)
