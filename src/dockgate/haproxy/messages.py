@@ -1,6 +1,7 @@
 """Messages: what HAProxy says of a configuration, against the line of the user's file that caused it.
 
-Role: take the findings out of ``haproxy -c``'s output; notices about its version and the closing summary are left out.
+Role: take the findings out of ``haproxy -c``'s output; notices about its version, the closing summary, and what it says
+of servers that have no address yet are left out.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ _SAID = re.compile(r"^\[(?P<level>ALERT|WARNING)\]\s+\(\d+\)\s*:\s*(?P<text>.*)$
 _PLACE = re.compile(r"^(?:config\s*:\s*)?(?:parsing\s+)?\[(?:[^\]:]*):(?P<line>\d+)\]\s*:?\s*(?P<text>.*)$")
 _SECTION = re.compile(r"(?:proxy|backend|frontend) '(?P<name>[^']+)'", re.IGNORECASE)
 _SUMMARY = re.compile(r"(Error\(s\) found in configuration|Fatal errors found in configuration)")
+_WITHOUT_ADDRESS = "We generated two equal cookies for two different servers"
+"""Of servers whose cookie is made of their address, before they have one; then they get others."""
 
 
 def explain(output: str, config: HaproxyConfig) -> tuple[str, ...]:
@@ -22,7 +25,7 @@ def explain(output: str, config: HaproxyConfig) -> tuple[str, ...]:
 
 
 def _matters(text: str) -> bool:
-    return bool(text.strip()) and not _SUMMARY.search(text)
+    return bool(text.strip()) and not _SUMMARY.search(text) and _WITHOUT_ADDRESS not in text
 
 
 def _sentence(text: str, config: HaproxyConfig) -> str:

@@ -39,6 +39,11 @@ def test_a_line_that_the_file_did_not_cause_is_told_with_the_line_of_haproxy_cfg
     assert explain(output, CONFIG) == ("haproxy.cfg:4: HAProxy says: odd.",)
 
 
+def test_servers_without_an_address_yet_are_no_finding() -> None:
+    said = "[WARNING]  (1) : config : 'server b/a' : We generated two equal cookies for two different servers."
+    assert explain(said, CONFIG) == ()
+
+
 def test_a_message_without_a_place_is_told_as_it_is() -> None:
     assert explain("[ALERT]    (1) : config : no memory", CONFIG) == ("HAProxy says: no memory",)
 
