@@ -206,6 +206,13 @@ def test_what_is_wrong_is_told_with_its_line_and_changes_nothing(whole: Site, wh
     assert whole.shown() == whole.pair.fingerprint
 
 
+def test_with_an_expired_certificate_in_the_file_the_status_still_answers(whole: Site) -> None:
+    _expired(whole.keys)
+    state = json.loads(whole.stage.dockgate("status", whole.file, "-o", "json", code=1).stdout)
+    assert [row["state"] for row in state["vips"]] == ["answers"]
+    assert any("has expired at" in problem for problem in state["problems"]), state["problems"]
+
+
 def test_a_key_is_in_the_volume_for_haproxy_alone_and_nowhere_else(whole: Site) -> None:
     """The control: the same search finds the key where it must be."""
     stage = whole.stage

@@ -23,11 +23,13 @@ class CertificateRow:
     names: tuple[str, ...]
     expires: str
     in_use: bool | None
+    expired: bool = False
 
     def __str__(self) -> str:
         names = f" for {', '.join(self.names)}" if self.names else ""
         state = "; not in use yet: dockgate up" if self.in_use is False else ""
-        return f"{self.kind} {self.file}{names} on {self.host} ({self.vip}) expires {self.expires}{state}"
+        end = "has expired at" if self.expired else "expires"
+        return f"{self.kind} {self.file}{names} on {self.host} ({self.vip}) {end} {self.expires}{state}"
 
 
 def certificate_rows(desired: Desired, observed: Observed) -> tuple[CertificateRow, ...]:
@@ -41,6 +43,7 @@ def certificate_rows(desired: Desired, observed: Observed) -> tuple[CertificateR
             file.names,
             f"{datetime.fromtimestamp(file.expires, UTC):%Y-%m-%d %H:%M}",
             _in_use(desired, observed, host, vip.name, file),
+            file.expired,
         )
         for vip in desired.vips
         for host in vip.hosts

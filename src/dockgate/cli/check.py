@@ -26,7 +26,7 @@ def check(file: FileOption = DEFAULT_FILE, output: OutputOption = Output.table) 
     Exit code: 0 the file can be used, 1 it cannot.
     """
     try:
-        loaded = load_file(file)
+        loaded = load_file(file).current()
     except SpecError as error:
         lines = _lines(file) if sys.stdout.isatty() else []
         typer.echo(_as_json(file, error) if output is Output.json else failure(error, lines), nl=False)

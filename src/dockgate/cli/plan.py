@@ -30,7 +30,7 @@ def plan(file: FileOption = DEFAULT_FILE, output: OutputOption = Output.table) -
 
 
 async def _plan(file: Path) -> Plan:
-    async with open_session(file) as session:
+    async with open_session(file, to_change=True) as session:
         say_notes(session)
         return make_plan(session.desired, await session.observe())
 

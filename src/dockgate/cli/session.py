@@ -61,9 +61,12 @@ class Session:
 
 
 @asynccontextmanager
-async def open_session(file: Path) -> AsyncIterator[Session]:
-    """Read the file and open an engine for each of its hosts. Nothing is asked of them yet."""
+async def open_session(file: Path, *, to_change: bool = False) -> AsyncIterator[Session]:
+    """Read the file and open an engine for each of its hosts. Nothing is asked of them yet. ``to_change``: then nothing
+    in the file may be outdated; who only looks, or keeps what is there, is told of it in a note."""
     loaded = load_file(file)
+    if to_change:
+        loaded.current()
     async with AsyncExitStack() as stack:
         engines: Mapping[str, Engine] = {
             host.name: await stack.enter_async_context(Engine(host.name, host.engine)) for host in loaded.desired.hosts
@@ -75,7 +78,7 @@ async def open_session(file: Path) -> AsyncIterator[Session]:
             recipes=RECIPES if RECIPES.is_dir() else None,
             key_content=KeyFiles.beside(file).content,
         )
-        yield Session(loaded.desired, tuple(str(note) for note in loaded.notes), world)
+        yield Session(loaded.desired, tuple(map(str, (*loaded.outdated, *loaded.notes))), world)
 
 
 def run(verb: Coroutine[Any, Any, T]) -> T:

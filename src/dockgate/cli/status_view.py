@@ -82,8 +82,10 @@ def status_view(desired: Desired, observed: Observed) -> StatusView:
         row for vip, host in places for row in _member_rows(desired, vip, host, observed, several=len(places) > 1)
     )
     hosts = tuple(f"host {name}: {state.reason.removeprefix(f'{name}: ')}" for name, state in observed.unknown())
-    problems = (*hosts, *firewall_problems(desired, observed))
-    return StatusView(vips, members, problems, tuple(refusals(desired, observed)), certificate_rows(desired, observed))
+    certificates = certificate_rows(desired, observed)
+    expired = tuple(f"{row}; renew it" for row in certificates if row.expired)
+    problems = (*hosts, *firewall_problems(desired, observed), *expired)
+    return StatusView(vips, members, problems, tuple(refusals(desired, observed)), certificates)
 
 
 def _vip_row(desired: Desired, vip: Vip, host_name: str, observed: Observed) -> VipRow:

@@ -55,7 +55,7 @@ def seconds(text: str) -> int:
 
 async def _up(file: Path, output: Output, confirm_s: int) -> int:
     say: Callable[[str], None] = (lambda _: None) if output is Output.json else typer.echo
-    async with open_session(file) as session:
+    async with open_session(file, to_change=True) as session:
         say_notes(session)
         observed = await session.observe()
         plan = make_plan(session.desired, observed, confirm_s=confirm_s)

@@ -22,7 +22,8 @@ class TlsFile:
     to the folder of ``dockgate.yaml``. ``kind`` certificate: with its chain and key; authority: certificates only.
 
     ``names``: DNS names and addresses that it is for. ``fingerprint``: SHA-256 of the certificate itself, hexadecimal.
-    ``expires``: seconds since 1970.
+    ``expires``: seconds since 1970. ``expired``: it had when the file was read; what runs with it already goes on, and
+    nobody else gets it.
     """
 
     name: str
@@ -32,6 +33,7 @@ class TlsFile:
     names: tuple[str, ...] = ()
     fingerprint: str = ""
     expires: int = 0
+    expired: bool = field(default=False, compare=False)
     source: Source = field(default=NOWHERE, compare=False, repr=False)
 
     def __str__(self) -> str:

@@ -181,8 +181,17 @@ def _problems(
             *_unreadable(attempt.seat),
             *_taken_ports(desired, attempt.seat),
             *_address_elsewhere(desired, observed, attempt.seat),
+            *_expired(attempt.seat),
         ]
     )
+
+
+def _expired(seat: Seat) -> Iterator[tuple[str, str]]:
+    """It keeps what it has, also an expired certificate; it gets none."""
+    there = seat.balancer.tls_files if seat.balancer else ()
+    for file in seat.target.tls_files:
+        if file.expired and (file.name, file.digest) not in there:
+            yield f"{file} has expired", "renew it; what runs goes on with what it has"
 
 
 def _missing_networks(desired: Desired, seat: Seat, usable: frozenset[tuple[str, str]]) -> Iterator[tuple[str, str]]:

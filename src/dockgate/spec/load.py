@@ -18,7 +18,7 @@ from .document import Mapping, Node, parse
 from .key_files import NoKeyFiles, ReadKeyFiles
 from .keys import keys_at
 from .path import Path
-from .problems import MOST_PROBLEMS, Findings, Note, closest
+from .problems import MOST_PROBLEMS, Findings, Note, Problem, SpecError, closest
 from .resolve import Job, resolve
 from .rules import PROJECT
 from .schema import FileSpec
@@ -29,10 +29,17 @@ from .words import problem_path, report
 
 @dataclass(frozen=True)
 class Loaded:
-    """What the file asks for, and what a person should know about it."""
+    """What the file asks for, and what a person should know about it. ``outdated``: what is wrong by time alone."""
 
     desired: Desired
     notes: tuple[Note, ...] = ()
+    outdated: tuple[Problem, ...] = ()
+
+    def current(self) -> Loaded:
+        """This one, for who makes something of it; ``SpecError`` when a part of it is outdated."""
+        if self.outdated:
+            raise SpecError(self.outdated)
+        return self
 
 
 def load(
@@ -50,7 +57,7 @@ def load(
     spec, tree = _fit(root, findings)
     desired = resolve(Job(spec, tree, findings, project, read_secret, key_files or NoKeyFiles()))
     findings.raise_if_any()
-    return Loaded(desired, findings.notes)
+    return Loaded(desired, findings.notes, findings.outdated)
 
 
 def project_name(folder: str) -> str:

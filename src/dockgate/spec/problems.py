@@ -62,6 +62,7 @@ class Findings:
     def __init__(self) -> None:
         self._problems: dict[Problem, None] = {}
         self._notes: dict[Note, None] = {}
+        self._outdated: dict[Problem, None] = {}
         self.omitted = 0
 
     @property
@@ -82,13 +83,21 @@ class Findings:
         else:
             self._problems[found] = None
 
+    def outdate(self, source: Source, what: str, fix: str) -> None:
+        """A problem that came by time alone: nothing new may be made of it, what runs can still be looked at."""
+        self._outdated[Problem(source, what, fix)] = None
+
+    @property
+    def outdated(self) -> tuple[Problem, ...]:
+        return tuple(sorted(self._outdated))
+
     def note(self, source: Source, text: str) -> None:
         self._notes[Note(source, text)] = None
 
     def raise_if_any(self) -> None:
         """Raise ``SpecError`` with all problems found so far, if there are any."""
         if self._problems:
-            raise SpecError(self._problems, omitted=self.omitted)
+            raise SpecError([*self._problems, *self._outdated], omitted=self.omitted)
 
 
 def quote(value: str, limit: int = 40) -> str:

@@ -126,7 +126,11 @@ def _file(job: Job, at: Path, places: tuple[str, ...], kind: Literal["certificat
     except BadPem as error:
         job.problem(at, f"{kind} {quote(places[0])}: {error.what}", error.hint)
         return None
-    if not _is_valid_now(job, at, places[0], made):
+    expired = made.expires <= job.key_files.now
+    if expired:
+        source = job.tree.value(*at)
+        job.findings.outdate(source, f"{quote(places[0])} has expired at {_date(made.expires)}", "renew it")
+    elif not _is_valid_now(job, at, places[0], made):
         return None
     digest = hashlib.sha256(made.content).hexdigest()
     return TlsFile(
@@ -137,15 +141,13 @@ def _file(job: Job, at: Path, places: tuple[str, ...], kind: Literal["certificat
         names=made.names if kind == "certificate" else (),
         fingerprint=made.fingerprint,
         expires=made.expires,
+        expired=expired,
         source=job.tree.value(*at),
     )
 
 
 def _is_valid_now(job: Job, at: Path, place: str, made: Bundle) -> bool:
     now = job.key_files.now
-    if made.expires <= now:
-        job.problem(at, f"{quote(place)} has expired at {_date(made.expires)}", "renew it")
-        return False
     if made.begins > now:
         job.problem(at, f"{quote(place)} is not valid before {_date(made.begins)}", "look at this machine's clock")
         return False

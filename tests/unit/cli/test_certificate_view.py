@@ -39,6 +39,17 @@ def test_each_is_told_with_its_names_and_its_end_the_first_to_expire_first() -> 
     assert second == "certificate keys/a.crt for a.example on docker1 (web) expires 2030-03-17 17:46"
 
 
+def test_an_expired_one_stays_where_it_is_and_gets_nowhere_else() -> None:
+    expired = with_tls(replace(LATE, expired=True))
+    assert not plan(expired, reached(with_tls(LATE))).blocked, "what runs goes on"
+    for world in (bare_world(expired), reached(with_tls(replace(LATE, digest="old")))):
+        decided = plan(expired, world)
+        assert [item.why for item in decided.blocked] == ["certificate keys/a.crt has expired"]
+        assert not any("load balancer" in step.cause for step in decided.steps)
+    told = "certificate keys/a.crt for a.example on docker1 (web) has expired at 2030-03-17 17:46; renew it"
+    assert status_view(expired, reached(with_tls(LATE))).as_json()["problems"] == [told]
+
+
 def test_one_that_was_replaced_and_not_applied_yet_is_not_in_use() -> None:
     (row,) = certificate_rows(with_tls(replace(LATE, digest="new")), reached(with_tls(LATE)))
     assert row.in_use is False

@@ -11,7 +11,7 @@ from tests.unit.spec.reading import VALID, changed, problems, read
 
 from dockgate.model.desired import SniRoute
 from dockgate.model.tls import Tls, covers
-from dockgate.spec import SecretUnavailable
+from dockgate.spec import SecretUnavailable, SpecError
 from dockgate.spec.pem import BadPem, bundle
 
 SITE = pair("site.example", "*.site.example", "192.168.50.11")
@@ -145,15 +145,31 @@ def test_a_file_that_is_missing_is_told_with_its_line() -> None:
     assert "the file 'keys/site.crt' does not exist" in problem(tls(ONE), Files())
 
 
-@pytest.mark.parametrize(("days", "after", "what"), [(-1, -9, "has expired at "), (9, 1, "is not valid before ")])
-def test_a_certificate_out_of_its_time_is_refused(days: float, after: float, what: str) -> None:
-    assert what in problem(tls(ONE), files(site=pair("site.example", days=days, after_days=after)))
+def test_a_certificate_that_is_not_valid_yet_is_refused() -> None:
+    there = files(site=pair("site.example", days=9, after_days=1))
+    assert "is not valid before " in problem(tls(ONE), there)
+
+
+def test_a_file_with_an_expired_certificate_can_be_looked_at_but_not_used() -> None:
+    """`status` and `down` once refused it, on the very day on which they were needed."""
+    loaded = read(tls(ONE), files(site=pair("site.example", days=-1, after_days=-9)))
+    (certificate,) = loaded.desired.vip("web").tls_files()
+    assert certificate.expired
+    with pytest.raises(SpecError, match=r"f:9:\d+: 'keys/site.crt' has expired at .*; renew it"):
+        loaded.current()
+
+
+def test_an_expired_certificate_is_told_beside_what_else_is_wrong() -> None:
+    there = files(site=pair("site.example", days=-1, after_days=-9))
+    found = problems(tls(ONE).replace("pool: site", "pool: sight"), there)
+    assert len(found) == 2
+    assert "has expired at" in found[0] + found[1]
 
 
 def test_a_chain_ends_with_whoever_of_it_ends_first() -> None:
     there = files(site=SITE)
     there.there["keys/site.crt"] += pair(subject="old", signs=True, days=-1, after_days=-2).cert
-    assert "has expired" in problem(tls(ONE), there)
+    assert "has expired" in str(read(tls(ONE), there).outdated)
 
 
 def test_a_certificate_that_soon_expires_is_a_note() -> None:
