@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import signal
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.certificates import pair
 from tests.scenarios.stage import DOCKGATE, Stage, eventually
 
 from dockgate.lab import Lab
@@ -88,6 +91,35 @@ def published(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tr
         stage.clear()
 
 
+@pytest.fixture(scope="module")
+def secure(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tracer]:
+    """HTTPS on 443, a redirect to it on 80, client certificates on 8443."""
+    stage = Stage(lab, tmp_path_factory.mktemp("trace-secure"))
+    keys = stage.folder / "keys"
+    keys.mkdir()
+    pair("docker1.lab.lab").write(keys, "site")
+    (keys / "ca.crt").write_bytes(pair(subject="ca", signs=True).cert)
+    hosts = "\n".join(
+        f'  {name}: {{engine: "unix://{lab.socket(name)}", address: {lab.address(name)}}}' for name in ADDRESS
+    )
+    shown = "certificates: [{cert: keys/site.crt, key: keys/site.key}]"
+    file = stage.write(
+        f"project: secure\nhosts:\n{hosts}\n"
+        "networks: {secure_net: {driver: overlay, internal: true}}\n"
+        "vips:\n  web:\n    hosts: [docker1]\n    pool: web\n    listen:\n"
+        f"      - {{port: 80, redirect: 443}}\n      - {{port: 443, tls: {{{shown}}}}}\n"
+        f"      - {{port: 8443, tls: {{{shown}, clients: {{authority: keys/ca.crt}}}}}}\n"
+        "pools: {web: {network: secure_net, port: 80, members: [safe1]}}\n"
+    )
+    try:
+        stage.up(file)
+        stage.start("docker2", "safe1", network="secure_net")
+        stage.members_up(file, "safe1")
+        yield Tracer(stage, file, "web")
+    finally:
+        stage.clear()
+
+
 def ends(step: dict[str, Any], which: str = "before") -> tuple[str, str, int]:
     found = step[which]
     return found["source"], found["address"], found["dport"]
@@ -159,6 +191,34 @@ def test_the_walk_over_published_ports_has_nat_on_both_hosts(published: Tracer) 
     assert walk["disagreements"] == []
     tracked = {(c["host"], c["there"]["dport"], c["back"]["source"]) for c in walk["connections"]}
     assert {("docker1", 8080, front), ("docker1", port, ADDRESS[home]), (home, port, target)} <= tracked
+
+
+@pytest.mark.parametrize("vantage", [(), ("--from", "docker3")])
+def test_https_is_the_same_walk_with_the_certificate_that_came(secure: Tracer, vantage: tuple[str, ...]) -> None:
+    walk = secure.trace("https://docker1.lab.lab/", *vantage)
+    assert walk["answer"]["status"] == 200
+    assert walk["answer"]["tls"].startswith("TLSv1.")
+    der = ssl.PEM_cert_to_DER_cert((secure.file.parent / "keys/site.crt").read_text())
+    assert walk["answer"]["shown"] == hashlib.sha256(der).hexdigest()
+    assert (walk["haproxy"]["server"], walk["haproxy"]["frontend"]) == ("safe1", "web-443")
+    assert all(step["seen"] and step["back"] for step in walk["steps"])
+    assert {step["session"] for step in walk["steps"]} == {1, 2}
+    assert walk["disagreements"] == []
+
+
+@pytest.mark.parametrize(
+    ("url", "why", "hint"),
+    [
+        ("http://docker1.lab.lab/", "HAProxy answered 308 itself", "dockgate trace https://docker1.lab.lab:443/"),
+        ("http://docker1.lab.lab:443/", "speaks TLS", "dockgate trace https://docker1.lab.lab:443/"),
+        ("https://docker1.lab.lab:80/", "speaks no TLS", "dockgate trace http://docker1.lab.lab:80/"),
+        ("https://docker1.lab.lab:8443/", "TLS", "a port may ask for a client's certificate"),
+    ],
+)
+def test_a_port_asked_in_the_wrong_way_says_how_to_ask(secure: Tracer, url: str, why: str, hint: str) -> None:
+    stop = secure.stopped(url)
+    assert why in stop["why"], stop
+    assert hint in stop["hint"], stop
 
 
 @pytest.mark.parametrize("vantage", ["docker1", "docker2"])

@@ -50,7 +50,7 @@ def trace(
     vantage: FromOption = HERE,
     dry_run: DryOption = False,
 ) -> None:
-    """Send one HTTP request and show its walk: each namespace, translation and rule, there and back, and who answered.
+    """Send one HTTP(S) request and show its walk: each namespace, translation and rule, there and back, who answered.
 
     Changes nothing and leaves nothing behind. From this machine it needs root to see its own packets. Exit code: 0 the
     request arrived (with --dry-run: nothing known stops it), 1 it did not, or an error.
@@ -98,15 +98,16 @@ async def _walk(url: str, file: Path, vantage: str, *, dry_run: bool) -> Walk:
 async def _request(session: Session, url: str) -> Request:
     try:
         parts = urlsplit(url)
-        port = parts.port or 80
+        port = parts.port or {"https": 443}.get(parts.scheme, 80)
     except ValueError as error:
         raise DockgateError(f"{url} is not a URL: {error}", hint=_EXAMPLE) from error
-    if parts.scheme != "http" or not parts.hostname:
-        raise DockgateError(f"{url} cannot be traced: it must begin with http:// and name a host", hint=_EXAMPLE)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        what = f"{url} cannot be traced: it must begin with http:// or https:// and name a host"
+        raise DockgateError(what, hint=_EXAMPLE)
     names = {host.name: host.address for host in session.desired.hosts}
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     address = await resolve(names.get(parts.hostname) or parts.hostname)
-    return Request(url, parts.hostname, address, port, path)
+    return Request(url, parts.hostname, address, port, path, tls=parts.scheme == "https")
 
 
 def _from(session: Session, observed: Observed, request: Request, vantage: str) -> Request:

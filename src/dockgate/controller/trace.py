@@ -68,6 +68,7 @@ def _jobs(prediction: Prediction, sender: str) -> dict[str, Job]:
         f"X-Dockgate-Trace: {token}\r\nConnection: close\r\n\r\n"
     )
     send = {"ns": sender, "port": port, "address": request.address, "to": request.port, "wait_s": WAIT_S, "say": say}
+    send |= {"tls": request.host if request.tls else ""}
     ends = tuple(sorted(set(_ends(hop for server in prediction.servers for hop in server.hops))))
     return {
         seat: Job(tuple(found), port, ends, token, SECONDS, send if seat == request.vantage else None)

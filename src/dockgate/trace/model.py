@@ -18,7 +18,7 @@ Kind: TypeAlias = Literal["client", "host", "container", "overlay"]
 @dataclass(frozen=True)
 class Request:
     """What is asked. ``vantage``: a host of the file, or HERE. ``container``: the one there that asks, "" when it is
-    the host. ``address``: IPv4, what the URL's host resolved to."""
+    the host. ``address``: IPv4, what the URL's host resolved to. ``tls``: https; no certificate is refused."""
 
     url: str
     host: str
@@ -27,6 +27,7 @@ class Request:
     path: str = "/"
     vantage: str = HERE
     container: str = ""
+    tls: bool = False
 
     @property
     def asker(self) -> str:
@@ -109,7 +110,9 @@ class Stop:
 @dataclass(frozen=True)
 class Prediction:
     """From the file and the engines alone. ``pool``: where it goes; ``chances``: other pools that may get it instead,
-    by a route's ``percent``. ``servers``: of all of them. ``stop``: why it cannot arrive."""
+    by a route's ``percent``. ``servers``: of all of them. ``stop``: why it cannot arrive.
+    ``certificates``: fingerprint and file of each that the port may show. ``sealed``: members are spoken to by TLS.
+    ``wrongly``: the port is asked in another way than it is there for, and how to ask it."""
 
     request: Request
     vip: str = ""
@@ -121,6 +124,9 @@ class Prediction:
     servers: tuple[Server, ...] = ()
     stop: Stop | None = None
     chances: tuple[str, ...] = ()
+    certificates: tuple[tuple[str, str], ...] = ()
+    sealed: bool = False
+    wrongly: Stop | None = None
 
     def server(self, name: str, pool: str = "") -> Server | None:
         """``pool``: the backend that HAProxy's log names, "" for any."""
@@ -208,7 +214,8 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Answer:
-    """How the request ended for whoever sent it. ``outcome``: answered, closed, silent, dropped, refused, …"""
+    """How the request ended for whoever sent it. ``outcome``: answered, closed, silent, dropped, refused, …
+    ``tls``: version, "" for plain text; ``shown``: SHA-256 of the certificate that came, hexadecimal."""
 
     outcome: str
     status: int = 0
@@ -217,6 +224,8 @@ class Answer:
     at: int = 0
     connect_us: int = 0
     total_us: int = 0
+    tls: str = ""
+    shown: str = ""
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ def predict(desired: Desired, observed: Observed, request: Request) -> Predictio
     place = Place(host.name, f"pid:{balancer.pid}", "container", balancer.name)
     hops = tuple(_first_session(observed, host, balancer, place, listen, request))
     pool, chances = _pools(vip, listen, request)
+    wrongly = _spoken_wrongly(host, balancer, listen, request)
     running = _running(host, balancer)
     servers = tuple(
         _server(observed, host, place, balancer, state, desired)
@@ -45,8 +46,14 @@ def predict(desired: Desired, observed: Observed, request: Request) -> Predictio
         balancer=place,
         hops=hops,
         servers=servers,
-        stop=_hindrance(host, balancer, pool, tuple(s for s in servers if s.pool == backend_name(pool)), running),
+        stop=wrongly
+        or _hindrance(host, balancer, pool, tuple(s for s in servers if s.pool == backend_name(pool)), running),
         chances=chances,
+        wrongly=wrongly,
+        sealed=bool(pool) and desired.pool(pool).tls is not None,
+        certificates=tuple((each.fingerprint, each.places[0]) for each in listen.tls.certificates)
+        if listen.tls
+        else (),
     )
 
 
@@ -99,6 +106,20 @@ def _balancer(host: ObservedHost, vip: Vip) -> Container | None:
 def _running(host: ObservedHost, balancer: Container) -> RunningHaproxy | None:
     seen = host.loadbalancer(balancer.name)
     return seen.running if seen is not None and isinstance(seen.running, RunningHaproxy) else None
+
+
+def _spoken_wrongly(host: ObservedHost, balancer: Container, listen: Listen, request: Request) -> Stop | None:
+    """What the port answers by itself because it was spoken to in another way than it is there for."""
+    where, port = f"container {balancer.name} on {host.name}", f"port {listen.port} of the VIP"
+    rest = f"{request.path}"
+    if listen.redirect is not None and not request.tls:
+        why = f"{port} sends every request on to port {listen.redirect} by HTTPS"
+        return Stop(where, why, f"dockgate trace https://{request.host}:{listen.redirect}{rest}")
+    if listen.tls is not None and not request.tls:
+        return Stop(where, f"{port} speaks TLS", f"dockgate trace https://{request.host}:{listen.port}{rest}")
+    if listen.tls is None and request.tls:
+        return Stop(where, f"{port} speaks no TLS", f"dockgate trace http://{request.host}:{listen.port}{rest}")
+    return None
 
 
 def _hindrance(

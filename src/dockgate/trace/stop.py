@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from dockgate.haproxy.pools import backend_name
 
 from .model import Evidence, Step, Stop, Verdict, Walk
@@ -22,6 +24,8 @@ def stop_of(walk: Walk) -> Stop | None:
         for verdict in step.verdicts:
             if verdict.verdict == "drop":
                 return _dropped(step, verdict)
+    if evidence.answer.connect_us and _misunderstood(walk, evidence):
+        return _not_spoken(walk, evidence)
     if evidence.log is not None:
         return _by_haproxy(walk, evidence)
     return _on_the_way(walk, evidence)
@@ -47,10 +51,29 @@ def _dropped(step: Step, verdict: Verdict) -> Stop:
     return Stop(where(step), f"{verdict.whose} dropped it: {verdict}", hint)
 
 
+def _misunderstood(walk: Walk, evidence: Evidence) -> bool:
+    """The connection stood, and nothing came of it that HAProxy could answer. In TLS 1.3 a refusal may come after the
+    handshake, with the first answer."""
+    if not walk.prediction.request.tls:
+        return walk.prediction.wrongly is not None and evidence.log is None
+    return not evidence.answer.tls or evidence.answer.error.startswith("TLS:")
+
+
+def _not_spoken(walk: Walk, evidence: Evidence) -> Stop:
+    foretold, said = walk.prediction.wrongly, evidence.answer.error or evidence.answer.outcome
+    if foretold is not None:
+        return replace(foretold, why=f"{foretold.why}: {said}")
+    hint = "a port may ask for a client's certificate, which a trace has not"
+    return Stop(f"HAProxy, frontend {walk.prediction.frontend}", f"there was no TLS session: {said}", hint)
+
+
 def _by_haproxy(walk: Walk, evidence: Evidence) -> Stop:
     log = evidence.log
     assert log is not None
     at = f"HAProxy, frontend {log.frontend}"
+    if walk.prediction.server(log.server, log.pool) is None and 300 <= log.status < 400:
+        hint = walk.prediction.wrongly.hint if walk.prediction.wrongly else "follow it: trace the URL in its Location"
+        return Stop(at, f"HAProxy answered {log.status} itself: it sends the request elsewhere", hint)
     if walk.prediction.server(log.server, log.pool) is None:
         states = ", ".join(f"{s.name} {s.status}" for s in walk.prediction.servers) or "it has none"
         if log.pool not in ("", backend_name(walk.prediction.pool)):

@@ -186,6 +186,9 @@ def _disagreements(
         yield from _conntrack(step, evidence)
     if chosen is not None and not chosen.up:
         yield f"{chosen.name} was {chosen.status} when it was looked at, and HAProxy chose it"
+    answer = evidence.answer
+    if answer.shown and prediction.certificates and answer.shown not in dict(prediction.certificates):
+        yield f"the certificate shown ({answer.shown[:16]}…) is none that the file has for this port"
     possible = {backend_name(pool) for pool in (prediction.pool, *prediction.chances)}
     if evidence.log is not None and prediction.pool and evidence.log.pool not in possible:
         yield f"predicted pool {prediction.pool}, HAProxy used {evidence.log.pool}"
@@ -209,6 +212,8 @@ def _notes(evidence: Evidence, second: tuple[Sighting, ...], prediction: Predict
     names = {place.key: f"{place.name} ({place.seat or 'here'})" for place in prediction.places()}
     for key, why in evidence.blind:
         yield f"{names.get(key, key[1])} could not be watched: {why}"
+    if prediction.sealed and not second and evidence.log is not None:
+        yield "members are spoken to by TLS: which of HAProxy's connections carried this request cannot be seen"
     if second and not second[0].syn:
         yield "HAProxy used a connection that it had open: session 2 has no first packet to see"
     if evidence.log is None and evidence.answer.outcome == "answered":

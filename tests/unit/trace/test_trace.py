@@ -21,10 +21,12 @@ from tests.worlds_trace import (
     verdict,
 )
 
+from dockgate.model.desired import Desired, Listen
 from dockgate.model.observed import Observed, Unknown
+from dockgate.model.tls import Tls, TlsFile
 from dockgate.trace import dry, join, predict
 from dockgate.trace.logline import find
-from dockgate.trace.model import Answer, Ends, Prediction, Request, Stop, Walk
+from dockgate.trace.model import Answer, Ends, LogLine, Prediction, Request, Stop, Walk
 from dockgate.trace.report import as_json, count, lines
 
 LINE = (
@@ -91,6 +93,78 @@ def test_a_pool_that_chance_may_choose_is_foretold_as_possible_and_is_no_disagre
         assert (walk.chosen.name, walk.disagreements, walk.stop) == (name, (), None)
     other = join(prediction, replace(seen(prediction), log=log("web1", pool="elsewhere")))
     assert "predicted pool site, HAProxy used elsewhere" in other.disagreements
+
+
+TLS = Tls((TlsFile("certificate-a.pem", "d", ("keys/a.crt", "keys/a.key"), fingerprint="ab" * 32),))
+
+
+def secure(*, redirect: int | None = None) -> Desired:
+    wanted = desired(OVERLAY_FILE)
+    listens = (Listen(80, pool="site", tls=None if redirect else TLS, redirect=redirect),)
+    return replace(wanted, vips=tuple(replace(vip, listens=listens) for vip in wanted.vips))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "tls", "why", "hint"),
+    [
+        (secure(), False, "port 80 of the VIP speaks TLS", "dockgate trace https://docker1.lab.lab:80/"),
+        (desired(OVERLAY_FILE), True, "port 80 of the VIP speaks no TLS", "trace http://docker1.lab.lab:80/"),
+        (secure(redirect=443), False, "sends every request on to port 443", "trace https://docker1.lab.lab:443/"),
+    ],
+)
+def test_a_port_that_is_asked_in_the_wrong_way_is_named_with_the_right_one(
+    wanted: Desired, tls: bool, why: str, hint: str
+) -> None:
+    stop = predict(wanted, overlay(), replace(REQUEST, tls=tls)).stop
+    assert stop is not None
+    assert why in stop.why
+    assert hint in stop.hint
+
+
+def test_the_certificate_that_came_is_told_and_one_that_is_not_the_files_is_a_disagreement() -> None:
+    prediction = predict(secure(), overlay(), replace(REQUEST, url="https://docker1.lab.lab:80/", tls=True))
+    good = seen(prediction)
+    good = replace(good, answer=replace(good.answer, tls="TLSv1.3", shown="ab" * 32))
+    walk = join(prediction, good)
+    assert (walk.disagreements, walk.stop) == ((), None)
+    assert "    opens TLSv1.3; certificate: keys/a.crt" in [text for _, text in lines(walk)]
+    other = join(prediction, replace(good, answer=replace(good.answer, shown="cd" * 32)))
+    assert other.disagreements == ("the certificate shown (cdcdcdcdcdcdcdcd…) is none that the file has for this port",)
+
+
+def test_a_handshake_that_fails_stops_at_the_load_balancer_with_what_tls_said() -> None:
+    prediction = predict(secure(), overlay(), replace(REQUEST, tls=True))
+    answer = Answer("closed", 0, "TLS: TLSV13_ALERT_CERTIFICATE_REQUIRED", CLIENT, 100, 800, 2180, tls="TLSv1.3")
+    stop = stopped(join(prediction, replace(seen(prediction, until=len(prediction.hops)), answer=answer, log=None)))
+    assert stop.where == "HAProxy, frontend web-80"
+    assert "CERTIFICATE_REQUIRED" in stop.why
+    assert "a client's certificate" in stop.hint
+
+
+def test_plain_words_to_a_port_that_speaks_tls_are_named_with_what_to_ask() -> None:
+    prediction = predict(secure(), overlay(), REQUEST)
+    evidence = seen(prediction, until=len(prediction.hops))
+    stop = stopped(join(prediction, replace(evidence, answer=replace(evidence.answer, outcome="closed"), log=None)))
+    assert stop.why == "port 80 of the VIP speaks TLS: closed"
+    assert "https://" in stop.hint
+
+
+def test_a_redirect_is_told_as_that_and_where_to_ask() -> None:
+    prediction = predict(secure(redirect=443), overlay(), REQUEST)
+    evidence = seen(prediction, until=len(prediction.hops))
+    answer = replace(evidence.answer, status=308)
+    log_ = LogLine(CLIENT, "web-80", "web-80", "<NOSRV>", 0, -1, -1, -1, 0, 308, "LR--", 0)
+    stop = stopped(join(prediction, replace(evidence, answer=answer, log=log_)))
+    assert stop.why == "HAProxy answered 308 itself: it sends the request elsewhere"
+    assert stop.hint == "dockgate trace https://docker1.lab.lab:443/"
+
+
+def test_a_member_that_is_spoken_to_by_tls_is_told_as_not_to_be_seen() -> None:
+    prediction = replace(predicted(), sealed=True)
+    evidence = seen(prediction, until=len(prediction.hops))
+    walk = join(prediction, replace(evidence, log=log()))
+    assert walk.arrived
+    assert any("spoken to by TLS" in note for note in walk.notes)
 
 
 @pytest.mark.parametrize(
