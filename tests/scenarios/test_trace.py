@@ -93,7 +93,7 @@ def published(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tr
 
 @pytest.fixture(scope="module")
 def secure(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tracer]:
-    """HTTPS on 443, a redirect to it on 80, client certificates on 8443."""
+    """HTTPS on 443, a redirect to it on 80, client certificates on 8443, TCP on 9000, TCP inside TLS on 9443."""
     stage = Stage(lab, tmp_path_factory.mktemp("trace-secure"))
     keys = stage.folder / "keys"
     keys.mkdir()
@@ -109,7 +109,10 @@ def secure(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trace
         "vips:\n  web:\n    hosts: [docker1]\n    pool: web\n    listen:\n"
         f"      - {{port: 80, redirect: 443}}\n      - {{port: 443, tls: {{{shown}}}}}\n"
         f"      - {{port: 8443, tls: {{{shown}, clients: {{authority: keys/ca.crt}}}}}}\n"
-        "pools: {web: {network: secure_net, port: 80, members: [safe1]}}\n"
+        "      - {port: 9000, mode: tcp, pool: raw}\n"
+        f"      - {{port: 9443, mode: tcp, pool: raw, tls: {{{shown}}}}}\n"
+        "pools:\n  web: {network: secure_net, port: 80, members: [safe1]}\n"
+        "  raw: {network: secure_net, port: 80, members: [safe1]}\n"
     )
     try:
         stage.up(file)
@@ -206,9 +209,44 @@ def test_https_is_the_same_walk_with_the_certificate_that_came(secure: Tracer, v
     assert walk["disagreements"] == []
 
 
+@pytest.mark.parametrize("url", ["tcp://docker1.lab.lab:9000", "tls://docker1.lab.lab:9443"])
+def test_a_bare_connection_is_the_same_walk(secure: Tracer, url: str) -> None:
+    walk = secure.trace(url)
+    assert walk["answer"]["outcome"] == "open"
+    assert bool(walk["answer"]["tls"]) == url.startswith("tls")
+    assert walk["haproxy"]["server"] == "safe1"
+    assert all(step["seen"] and step["back"] for step in walk["steps"])
+    assert walk["count"]["sessions"] == 2
+    assert walk["count"]["client_seen"] == secure.address("docker1", secure.balancer, "secure_net")
+    assert "web.py" in walk["process"]
+    assert (walk["disagreements"], walk["notes"]) == ([], [])
+
+
+def test_a_bare_connection_under_other_traffic_finds_its_own(secure: Tracer) -> None:
+    ports = {number: f"tcp://docker1.lab.lab:{number}" for number in (9000,)}
+    with secure.stage.load("http://docker1.lab.lab:9000/", rate=300, connections=300) as load:
+        load.observe(0.5)
+        walks = [secure.trace(ports[9000]) for _ in range(2)]
+    assert load.report.failed == 0, str(load.report)
+    assert [walk["disagreements"] for walk in walks] == [[], []]
+    assert all(step["seen"] for walk in walks for step in walk["steps"])
+
+
+def test_a_connection_to_a_pool_without_members_is_closed_and_says_so(secure: Tracer) -> None:
+    secure.lab.docker("docker2", "stop", "safe1")
+    try:
+        eventually(lambda: "is up" in secure.stopped("tcp://docker1.lab.lab:9000")["why"], "it is told")
+    finally:
+        secure.lab.docker("docker2", "start", "safe1")
+        secure.stage.members_up(secure.file, "safe1")
+
+
 @pytest.mark.parametrize(
     ("url", "why", "hint"),
     [
+        ("tcp://docker1.lab.lab:443", "waits for a request", "dockgate trace https://docker1.lab.lab:443/"),
+        ("http://docker1.lab.lab:9000/", "passes connections on unread", "dockgate trace tcp://docker1.lab.lab:9000"),
+        ("tcp://docker1.lab.lab:9443", "speaks TLS", "dockgate trace tls://docker1.lab.lab:9443"),
         ("http://docker1.lab.lab/", "HAProxy answered 308 itself", "dockgate trace https://docker1.lab.lab:443/"),
         ("http://docker1.lab.lab:443/", "speaks TLS", "dockgate trace https://docker1.lab.lab:443/"),
         ("https://docker1.lab.lab:80/", "speaks no TLS", "dockgate trace http://docker1.lab.lab:80/"),

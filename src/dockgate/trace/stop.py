@@ -12,6 +12,7 @@ _HINTS = {
     "our rule": "allow it in the file's `firewall`, then `dockgate up`; `dockgate firewall show` lists the rules",
     "Docker's rule": "see which network or published port it belongs to: docker network inspect",
 }
+_UP = "start a member, or see why its check fails: dockgate status"
 
 
 def stop_of(walk: Walk) -> Stop | None:
@@ -33,6 +34,8 @@ def stop_of(walk: Walk) -> Stop | None:
 
 def _arrived(walk: Walk, evidence: Evidence) -> bool:
     """A server's own answer, whatever its status; HAProxy's own 404 or 503 is none."""
+    if walk.prediction.request.mode == "tcp":
+        return evidence.held is not None and evidence.held.established and walk.chosen is not None
     if evidence.answer.outcome != "answered":
         return False
     if evidence.log is not None:
@@ -76,12 +79,15 @@ def _by_haproxy(walk: Walk, evidence: Evidence) -> Stop:
         return Stop(at, f"HAProxy answered {log.status} itself: it sends the request elsewhere", hint)
     if walk.prediction.server(log.server, log.pool) is None:
         states = ", ".join(f"{s.name} {s.status}" for s in walk.prediction.servers) or "it has none"
+        if not log.status:
+            return Stop(at, f"no member of pool {log.pool} is up, so HAProxy closes the connection: {states}", _UP)
         if log.pool not in ("", backend_name(walk.prediction.pool)):
             return Stop(at, f"HAProxy answered {log.status} itself (backend {log.pool})", "see `routes` and `stats`")
         why = f"no member of pool {log.pool} is up, so HAProxy answers {log.status}: {states}"
-        return Stop(at, why, "start a member, or see why its check fails: dockgate status")
+        return Stop(at, why, _UP)
     stopped = _on_the_way(walk, evidence, session=2)
-    tried = f"HAProxy answered {log.status} for {log.server} ({log.ending}, {log.retries} retries)"
+    did = f"answered {log.status}" if log.status else "closed the connection"
+    tried = f"HAProxy {did} for {log.server} ({log.ending}, {log.retries} retries)"
     return Stop(stopped.where, f"{tried}: {stopped.why}", stopped.hint)
 
 

@@ -68,6 +68,9 @@ def _second(prediction: Prediction, evidence: Evidence) -> tuple[Sighting, ...]:
     if prediction.balancer is None:
         return ()
     leaving = [s for s in evidence.sightings if s.place == prediction.balancer.key and s.out]
+    if evidence.held is not None:
+        ours = next((s for s in leaving if s.syn and s.ends.sport == evidence.held.sport), None)
+        return tuple(s for s in evidence.sightings if ours and s.syn and s.seq == ours.seq)
     marked = next((s for s in leaving if s.token and s.ends.sport != evidence.port), None)
     if marked is not None:
         syn = next((s for s in leaving if s.syn and s.ends == marked.ends), None)
@@ -88,6 +91,8 @@ def _unanswered(leaving: list[Sighting], prediction: Prediction, evidence: Evide
 
 
 def _chosen(prediction: Prediction, evidence: Evidence, second: tuple[Sighting, ...]) -> Server | None:
+    if evidence.held is not None:
+        return prediction.server(evidence.held.server, evidence.held.pool)
     if evidence.log is not None:
         return prediction.server(evidence.log.server, evidence.log.pool)
     ends = second[0].ends if second else None
@@ -216,5 +221,5 @@ def _notes(evidence: Evidence, second: tuple[Sighting, ...], prediction: Predict
         yield "members are spoken to by TLS: which of HAProxy's connections carried this request cannot be seen"
     if second and not second[0].syn:
         yield "HAProxy used a connection that it had open: session 2 has no first packet to see"
-    if evidence.log is None and evidence.answer.outcome == "answered":
+    if evidence.log is None and evidence.answer.outcome in ("answered", "open"):
         yield "HAProxy's log line was not found: no times of its own"

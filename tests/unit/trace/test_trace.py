@@ -21,12 +21,13 @@ from tests.worlds_trace import (
     verdict,
 )
 
-from dockgate.model.desired import Desired, Listen
+from dockgate.haproxy.sessions import OpenSession
+from dockgate.model.desired import Desired, Listen, SniRoute
 from dockgate.model.observed import Observed, Unknown
 from dockgate.model.tls import Tls, TlsFile
 from dockgate.trace import dry, join, predict
 from dockgate.trace.logline import find
-from dockgate.trace.model import Answer, Ends, LogLine, Prediction, Request, Stop, Walk
+from dockgate.trace.model import Answer, Ends, Evidence, LogLine, Prediction, Request, Stop, Walk
 from dockgate.trace.report import as_json, count, lines
 
 LINE = (
@@ -157,6 +158,93 @@ def test_a_redirect_is_told_as_that_and_where_to_ask() -> None:
     stop = stopped(join(prediction, replace(evidence, answer=answer, log=log_)))
     assert stop.why == "HAProxy answered 308 itself: it sends the request elsewhere"
     assert stop.hint == "dockgate trace https://docker1.lab.lab:443/"
+
+
+TCP = replace(REQUEST, url="tcp://docker1.lab.lab:80", mode="tcp")
+
+
+def raw(*more: Listen) -> Desired:
+    wanted = desired(OVERLAY_FILE)
+    listens = (Listen(80, "tcp", "site"), *more)
+    return replace(wanted, vips=tuple(replace(vip, listens=listens) for vip in wanted.vips))
+
+
+def opened(prediction: Prediction, name: str = "web1", *, established: bool = True) -> Evidence:
+    """As ``seen``, but that nothing was said on the connection: HAProxy tells which of its own carries it."""
+    found = seen(prediction, name)
+    held = OpenSession("site", name, "10.0.1.2", 47502, "10.0.1.4", 80, established)
+    quiet = tuple(replace(each, token=False) for each in found.sightings)
+    log_ = LogLine(CLIENT, "web-80", "site", name, -1, 0, 1, -1, 300, 0, "--", 0)
+    answer = replace(found.answer, outcome="open", status=0)
+    return replace(found, answer=answer, sightings=quiet, held=held, log=log_)
+
+
+def test_a_bare_connection_is_followed_by_haproxys_own_word_on_it() -> None:
+    prediction = predict(raw(), overlay(), TCP)
+    assert (prediction.stop, prediction.pool) == (None, "site")
+    walk = join(prediction, opened(prediction))
+    assert (walk.stop, walk.disagreements, walk.notes) == (None, (), ())
+    assert all(step.seen and step.back for step in walk.steps)
+    assert walk.sessions == 2
+    text = "\n".join(line for _, line in lines(walk))
+    assert text.startswith("connection to tcp://docker1.lab.lab:80 from client: open in ")
+    assert "status" not in text
+
+
+def test_a_connection_whose_server_did_not_take_it_has_not_arrived() -> None:
+    prediction = predict(raw(), overlay(), TCP)
+    evidence = replace(opened(prediction, established=False), log=None)
+    assert not join(prediction, evidence).arrived
+
+
+def test_a_connection_that_haproxy_closes_names_the_members_that_are_down() -> None:
+    down = (server("web1", "10.0.1.4", status="DOWN"),)
+    prediction = predict(raw(), overlay(states=down), TCP)
+    assert prediction.stop is not None
+    evidence = seen(prediction, until=len(prediction.hops))
+    log_ = LogLine(CLIENT, "web-80", "site", "<NOSRV>", -1, -1, -1, -1, 0, 0, "SC", 0)
+    stop = stopped(join(prediction, replace(evidence, answer=replace(evidence.answer, outcome="closed"), log=log_)))
+    assert stop.why == "no member of pool site is up, so HAProxy closes the connection: web1 DOWN L7OK"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "request_", "why", "hint"),
+    [
+        (raw(), REQUEST, "passes connections on unread", "dockgate trace tcp://docker1.lab.lab:80"),
+        (desired(OVERLAY_FILE), TCP, "waits for a request", "dockgate trace http://docker1.lab.lab:80/"),
+        (secure(), TCP, "waits for a request", "dockgate trace https://docker1.lab.lab:80/"),
+    ],
+)
+def test_a_scheme_that_is_not_the_ports_is_named_with_the_ports(
+    wanted: Desired, request_: Request, why: str, hint: str
+) -> None:
+    stop = predict(wanted, overlay(), request_).stop
+    assert stop is not None
+    assert why in stop.why
+    assert stop.hint == hint
+
+
+def test_tls_that_is_passed_on_goes_by_its_name() -> None:
+    wanted = desired(OVERLAY_FILE)
+    listen = Listen(80, "tcp", sni=(SniRoute("a.example", "site"), SniRoute("*.b.example", "site")))
+    wanted = replace(wanted, vips=tuple(replace(vip, listens=(listen,)) for vip in wanted.vips))
+    for host, pool in (("a.example", "site"), ("x.b.example", "site"), ("c.example", "")):
+        found = predict(wanted, overlay(), replace(TCP, host=host, tls=True))
+        assert found.pool == pool
+        assert (found.stop is None) == bool(pool)
+    bare = predict(wanted, overlay(), TCP).stop
+    assert bare is not None
+    assert bare.hint == "dockgate trace tls://docker1.lab.lab:80"
+
+
+def test_a_log_line_of_a_connection_is_read_as_text_and_as_json() -> None:
+    text = "192.168.50.100:24001 [26/Nov/2026:02:02:46.721] db-5432 db/pg1 0/1/302 212 -- 1/1/0/0/0 0/0"
+    said = {"at_ms": 1, "client": "192.168.50.100", "port": 24001, "listener": "db-5432", "pool": "db", "member": "pg1"}
+    said |= {"bytes": 212, "queue_ms": 0, "connect_ms": 1, "total_ms": 302, "retries": 0, "ended": "--"}
+    wanted = LogLine("192.168.50.100", "db-5432", "db", "pg1", -1, 0, 1, -1, 302, 0, "--", 0)
+    assert find([text], 24001, "db-5432") == wanted
+    assert find([json.dumps(said)], 24001, "db-5432") == wanted
+    assert find([text], 24002, "db-5432") is None
 
 
 def test_a_member_that_is_spoken_to_by_tls_is_told_as_not_to_be_seen() -> None:
