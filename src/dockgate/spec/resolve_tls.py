@@ -126,11 +126,9 @@ def _file(job: Job, at: Path, places: tuple[str, ...], kind: Literal["certificat
     except BadPem as error:
         job.problem(at, f"{kind} {quote(places[0])}: {error.what}", error.hint)
         return None
-    expired = made.expires <= job.key_files.now
-    if expired:
-        source = job.tree.value(*at)
-        job.findings.outdate(source, f"{quote(places[0])} has expired at {_date(made.expires)}", "renew it")
-    elif not _is_valid_now(job, at, places[0], made):
+    if made.begins > job.key_files.now:
+        what = f"{quote(places[0])} is not valid before {_date(made.begins)}"
+        job.problem(at, what, "look at this machine's clock")
         return None
     digest = hashlib.sha256(made.content).hexdigest()
     return TlsFile(
@@ -141,19 +139,21 @@ def _file(job: Job, at: Path, places: tuple[str, ...], kind: Literal["certificat
         names=made.names if kind == "certificate" else (),
         fingerprint=made.fingerprint,
         expires=made.expires,
-        expired=expired,
+        term=_term(job, at, places[0], made),
         source=job.tree.value(*at),
     )
 
 
-def _is_valid_now(job: Job, at: Path, place: str, made: Bundle) -> bool:
+def _term(job: Job, at: Path, place: str, made: Bundle) -> Literal["good", "soon", "over"]:
     now = job.key_files.now
-    if made.begins > now:
-        job.problem(at, f"{quote(place)} is not valid before {_date(made.begins)}", "look at this machine's clock")
-        return False
+    if made.expires <= now:
+        source = job.tree.value(*at)
+        job.findings.outdate(source, f"{quote(place)} has expired at {_date(made.expires)}", "renew it")
+        return "over"
     if made.expires < now + SOON_S:
         job.note(at, f"{quote(place)} expires at {_date(made.expires)}")
-    return True
+        return "soon"
+    return "good"
 
 
 def _date(seconds: float) -> str:

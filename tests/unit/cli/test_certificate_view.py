@@ -40,7 +40,7 @@ def test_each_is_told_with_its_names_and_its_end_the_first_to_expire_first() -> 
 
 
 def test_an_expired_one_stays_where_it_is_and_gets_nowhere_else() -> None:
-    expired = with_tls(replace(LATE, expired=True))
+    expired = with_tls(replace(LATE, term="over"))
     assert not plan(expired, reached(with_tls(LATE))).blocked, "what runs goes on"
     for world in (bare_world(expired), reached(with_tls(replace(LATE, digest="old")))):
         decided = plan(expired, world)
