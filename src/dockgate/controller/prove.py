@@ -74,6 +74,8 @@ async def prove(world: World, action: Prove) -> str:
         )
     await configs.proved(world, action.host, container)
     waiting = dict.fromkeys(question.request.pool for question in asked if question.waits_for_members)
+    if "" in waiting:
+        return "answers 503, as maintenance asks"
     return f"answers 503: no member of pool {', '.join(waiting)} is up yet" if waiting else ""
 
 

@@ -98,9 +98,13 @@ def address_spec(project: str, vip: Vip) -> NetworkSpec | None:
 
 
 def proof_requests(desired: Desired, vip: Vip, address: str) -> tuple[ProofRequest, ...]:
-    """One request for every listener's default pool and for every route, but for those that chance decides."""
+    """One request for every listener's default pool and for every route, but for those that chance decides. A port in
+    maintenance has no pool that must answer."""
     requests: list[ProofRequest] = []
     for listen in vip.listens:
+        if vip.maintenance and listen.mode == "http" and not listen.redirect:
+            requests.append(ProofRequest(address, listen.port, "http", pool="", tls=tls_question(listen)))
+            continue
         if listen.pool:
             path = _check_path(desired.pool(listen.pool))
             tls = tls_question(listen)

@@ -30,7 +30,7 @@ def predict(desired: Desired, observed: Observed, request: Request) -> Predictio
     place = Place(host.name, f"pid:{balancer.pid}", "container", balancer.name)
     hops = tuple(_first_session(observed, host, balancer, place, listen, request))
     pool, chances = _pools(vip, listen, request)
-    wrongly = _spoken_wrongly(host, balancer, listen, request)
+    wrongly = _spoken_wrongly(host, balancer, listen, request) or _in_maintenance(host, balancer, vip, listen)
     running = _running(host, balancer)
     servers = tuple(
         _server(observed, host, place, balancer, state, desired)
@@ -131,6 +131,14 @@ def _spoken_wrongly(host: ObservedHost, balancer: Container, listen: Listen, req
     if listen.tls is None and request.tls:
         return Stop(where, f"{port} speaks no TLS", f"dockgate trace http://{request.host}:{listen.port}{rest}")
     return None
+
+
+def _in_maintenance(host: ObservedHost, balancer: Container, vip: Vip, listen: Listen) -> Stop | None:
+    """Of who gets through all the same nothing is foretold."""
+    if vip.maintenance is None or vip.maintenance.allow or listen.mode == "tcp":
+        return None
+    where = f"container {balancer.name} on {host.name}"
+    return Stop(where, "the VIP is in maintenance", f"take `maintenance` out of the file ({vip.maintenance.source})")
 
 
 def _scheme(listen: Listen) -> str:

@@ -74,8 +74,11 @@ def _by_haproxy(walk: Walk, evidence: Evidence) -> Stop:
     log = evidence.log
     assert log is not None
     at = f"HAProxy, frontend {log.frontend}"
+    if walk.prediction.server(log.server, log.pool) is None and walk.prediction.wrongly is not None:
+        foretold = walk.prediction.wrongly
+        return Stop(at, f"HAProxy answered {log.status} itself: {foretold.why}", foretold.hint)
     if walk.prediction.server(log.server, log.pool) is None and 300 <= log.status < 400:
-        hint = walk.prediction.wrongly.hint if walk.prediction.wrongly else "follow it: trace the URL in its Location"
+        hint = "follow it: trace the URL in its Location"
         return Stop(at, f"HAProxy answered {log.status} itself: it sends the request elsewhere", hint)
     if walk.prediction.server(log.server, log.pool) is None:
         states = ", ".join(f"{s.name} {s.status}" for s in walk.prediction.servers) or "it has none"

@@ -23,6 +23,7 @@ from tests.worlds_trace import (
 
 from dockgate.haproxy.sessions import OpenSession
 from dockgate.model.desired import Desired, Listen, SniRoute
+from dockgate.model.http import Maintenance
 from dockgate.model.observed import Observed, Unknown
 from dockgate.model.tls import Tls, TlsFile
 from dockgate.trace import dry, join, predict
@@ -150,13 +151,27 @@ def test_plain_words_to_a_port_that_speaks_tls_are_named_with_what_to_ask() -> N
     assert "https://" in stop.hint
 
 
+def test_a_vip_in_maintenance_says_so() -> None:
+    wanted = desired(OVERLAY_FILE)
+    closed = replace(wanted, vips=tuple(replace(vip, maintenance=Maintenance()) for vip in wanted.vips))
+    prediction = predict(closed, overlay(), REQUEST)
+    evidence = seen(prediction, until=len(prediction.hops))
+    log_ = LogLine(CLIENT, "web-80", "web-80", "<NOSRV>", 0, -1, -1, -1, 0, 503, "LR--", 0)
+    walk = join(prediction, replace(evidence, answer=replace(evidence.answer, status=503), log=log_))
+    assert stopped(walk).why == "HAProxy answered 503 itself: the VIP is in maintenance"
+    some = replace(
+        wanted, vips=tuple(replace(vip, maintenance=Maintenance(allow=("10.0.0.0/8",))) for vip in wanted.vips)
+    )
+    assert predict(some, overlay(), REQUEST).stop is None
+
+
 def test_a_redirect_is_told_as_that_and_where_to_ask() -> None:
     prediction = predict(secure(redirect=443), overlay(), REQUEST)
     evidence = seen(prediction, until=len(prediction.hops))
     answer = replace(evidence.answer, status=308)
     log_ = LogLine(CLIENT, "web-80", "web-80", "<NOSRV>", 0, -1, -1, -1, 0, 308, "LR--", 0)
     stop = stopped(join(prediction, replace(evidence, answer=answer, log=log_)))
-    assert stop.why == "HAProxy answered 308 itself: it sends the request elsewhere"
+    assert stop.why == "HAProxy answered 308 itself: port 80 of the VIP sends every request on to port 443 by HTTPS"
     assert stop.hint == "dockgate trace https://docker1.lab.lab:443/"
 
 
