@@ -37,7 +37,7 @@ def _in_use(case: Case, vip: Vip, host: str, file: TlsFile) -> Iterator[Trouble]
     state = case.host(host)
     container = balancer_of(state.containers, case.desired.project, vip.name) if state else None
     balancer = state.loadbalancer(container.name) if state and container else None
-    if balancer is None or file.expired or (file.name, file.digest) in balancer.tls_files:
+    if balancer is None or file.expired or file.is_among(balancer.tls_files):
         return
     known = any(name == file.name for name, _ in balancer.tls_files)
     seen = f"its volume has {'another one of that name' if known else 'none of that name'}"

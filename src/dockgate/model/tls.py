@@ -37,7 +37,20 @@ class TlsFile:
     source: Source = field(default=NOWHERE, compare=False, repr=False)
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.places[0]}"
+        return f"{self.kind} {self.label}"
+
+    @property
+    def self_signed(self) -> bool:
+        """Made when it is put into a volume: each load balancer has one of its own, and ``digest`` stands for any."""
+        return not self.places
+
+    @property
+    def label(self) -> str:
+        return self.places[0] if self.places else "self-signed"
+
+    def is_among(self, there: Iterable[tuple[str, str]]) -> bool:
+        """``there``: names and digests of what a volume holds."""
+        return any(name == self.name and (self.self_signed or digest == self.digest) for name, digest in there)
 
     @property
     def expired(self) -> bool:

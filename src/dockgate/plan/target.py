@@ -131,10 +131,11 @@ def proof_requests(desired: Desired, vip: Vip, address: str) -> tuple[ProofReque
 
 
 def tls_question(listen: Listen, name: str = "") -> TlsQuestion | None:
-    """What a port that speaks TLS must show: one of the certificates that the file has for it."""
+    """What a port that speaks TLS must show: one of the certificates that the file has for it, or any where it makes
+    one by itself."""
     if listen.tls is None:
         return None
-    shown = tuple(certificate.fingerprint for certificate in listen.tls.certificates)
+    shown = tuple(each.fingerprint for each in listen.tls.certificates if not each.self_signed)
     return TlsQuestion(name, shown, listen.tls.clients is not None and listen.tls.clients.required)
 
 

@@ -16,7 +16,7 @@ from dockgate.model.desired import Listen, SniRoute, Vip
 from dockgate.model.tls import ClientCertificates, MembersTls, Tls, TlsFile, covers
 
 from .job import Job
-from .path import Path
+from .path import Path, dotted
 from .pem import BadPem, Bundle, authority, bundle
 from .problems import quote
 from .schema import ListenSpec, VipSpec
@@ -34,12 +34,30 @@ def resolve_tls(job: Job, path: Path, spec: TlsSpec) -> Tls:
             file = _file(job, at, places, "certificate")
             if file:
                 found.setdefault(file.name, file)
+    if spec.self_signed:
+        made = _self_signed(job, path)
+        found[made.name] = made
+    if bool(spec.certificates) == spec.self_signed and job.tree.whole(*path, "certificates"):
+        what = f"{dotted(path)} has {'both' if spec.self_signed else 'neither'} certificates and self_signed"
+        job.problem(path, what, "write certificates: [{cert: …, key: …}], or self_signed: true for a lab", at_key=True)
     clients = None
     if spec.clients:
         signer = _file(job, (*path, "clients", "authority"), (spec.clients.authority,), "authority")
         clients = ClientCertificates(signer, spec.clients.verify == "required") if signer else None
     days = spec.hsts_days or 0
     return Tls(tuple(found.values()), spec.minimum or Tls.minimum, days * 86_400, clients)
+
+
+def _self_signed(job: Job, path: Path) -> TlsFile:
+    """For the hosts of the VIP's routes, and for every address on which it can be asked."""
+    vip = job.spec.vips[str(path[1])]
+    hosts = job.spec.hosts or {}
+    homes = [hosts[name] for name in vip.hosts or hosts if name in hosts]
+    addresses = [vip.address] if vip.address else [home.address for home in homes]
+    names = sorted({route.host for route in vip.routes if route.host} | {each for each in addresses if each})
+    names = names or ["localhost"]
+    digest = hashlib.sha256(" ".join(names).encode()).hexdigest()
+    return TlsFile(f"self-signed-{digest[:12]}.pem", "", (), names=tuple(names), source=job.tree.key(*path))
 
 
 def resolve_sni(job: Job, path: Path, spec: ListenSpec) -> tuple[SniRoute, ...]:

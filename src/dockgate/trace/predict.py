@@ -53,9 +53,7 @@ def predict(desired: Desired, observed: Observed, request: Request) -> Predictio
         chances=chances,
         wrongly=wrongly,
         sealed=bool(pool) and desired.pool(pool).tls is not None,
-        certificates=tuple((each.fingerprint, each.places[0]) for each in listen.tls.certificates)
-        if listen.tls
-        else (),
+        certificates=tuple((each.fingerprint, each.label) for each in listen.tls.certificates) if listen.tls else (),
     )
 
 

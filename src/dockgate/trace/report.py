@@ -105,7 +105,8 @@ def _haproxy(walk: Walk) -> Iterator[tuple[str, str]]:
     pool = log.pool if log else " or by chance ".join((prediction.pool, *prediction.chances))
     yield "bold", f"HAProxy: frontend {prediction.frontend}, pool {pool}, {words} {server}"
     if walk.evidence is not None and walk.evidence.answer.tls:
-        shown = dict(prediction.certificates).get(walk.evidence.answer.shown, "one that is not in the file")
+        known = dict(prediction.certificates)
+        shown = known.get(walk.evidence.answer.shown) or known.get("", "one that is not in the file")
         yield "", f"    opens {walk.evidence.answer.tls}; certificate: {shown}"
     if walk.why:
         yield "", f"    why: {walk.why}"

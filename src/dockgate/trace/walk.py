@@ -192,7 +192,8 @@ def _disagreements(
     if chosen is not None and not chosen.up:
         yield f"{chosen.name} was {chosen.status} when it was looked at, and HAProxy chose it"
     answer = evidence.answer
-    if answer.shown and prediction.certificates and answer.shown not in dict(prediction.certificates):
+    known = dict(prediction.certificates)
+    if answer.shown and known and "" not in known and answer.shown not in known:
         yield f"the certificate shown ({answer.shown[:16]}…) is none that the file has for this port"
     possible = {backend_name(pool) for pool in (prediction.pool, *prediction.chances)}
     if evidence.log is not None and prediction.pool and evidence.log.pool not in possible:

@@ -50,6 +50,14 @@ def test_an_expired_one_stays_where_it_is_and_gets_nowhere_else() -> None:
     assert status_view(expired, reached(with_tls(LATE))).as_json()["problems"] == [told]
 
 
+def test_a_self_signed_one_is_put_once_and_has_no_date() -> None:
+    wanted = with_tls(TlsFile("self-signed-1.pem", "", (), names=("a.example",)))
+    world = reached(wanted)
+    assert not plan(wanted, world).steps
+    (row,) = certificate_rows(wanted, world)
+    assert str(row) == "certificate self-signed for a.example on docker1 (web)"
+
+
 def test_one_that_was_replaced_and_not_applied_yet_is_not_in_use() -> None:
     (row,) = certificate_rows(with_tls(replace(LATE, digest="new")), reached(with_tls(LATE)))
     assert row.in_use is False
