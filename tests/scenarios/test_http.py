@@ -89,7 +89,7 @@ def test_redirects_lead_where_the_file_says_and_never_to_a_host_of_the_clients_c
 
 
 def test_a_vip_is_closed_for_maintenance_and_opened_again_by_one_line_each(stage: Stage) -> None:
-    page = "<h1>\n  it's being \"worked\" on: 100% #1\n</h1>\n"
+    page = '<h1>\n  it\'s being "worked" on: 100% #1\n</h1>\n'
     (stage.folder / "closed.html").write_text(page)
     (stage.folder / "sorry.json").write_text('{"error": "nobody is there"}\n')
     pages = "    http: {errors: [{status: 503, page: sorry.json}, {status: 404, page: sorry.json}]}\n"

@@ -93,7 +93,7 @@ def published(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tr
 
 @pytest.fixture(scope="module")
 def secure(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tracer]:
-    """HTTPS on 443, a redirect to it on 80, client certificates on 8443, TCP on 9000, TCP inside TLS on 9443."""
+    """HTTPS on 8543, a redirect to it on 8180, client certificates on 8544, TCP on 9000, TCP inside TLS on 9443."""
     stage = Stage(lab, tmp_path_factory.mktemp("trace-secure"))
     keys = stage.folder / "keys"
     keys.mkdir()
@@ -107,8 +107,8 @@ def secure(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trace
         f"project: secure\nhosts:\n{hosts}\n"
         "networks: {secure_net: {driver: overlay, internal: true}}\n"
         "vips:\n  web:\n    hosts: [docker1]\n    pool: web\n    listen:\n"
-        f"      - {{port: 80, redirect: 443}}\n      - {{port: 443, tls: {{{shown}}}}}\n"
-        f"      - {{port: 8443, tls: {{{shown}, clients: {{authority: keys/ca.crt}}}}}}\n"
+        f"      - {{port: 8180, redirect: 8543}}\n      - {{port: 8543, tls: {{{shown}}}}}\n"
+        f"      - {{port: 8544, tls: {{{shown}, clients: {{authority: keys/ca.crt}}}}}}\n"
         "      - {port: 9000, mode: tcp, pool: raw}\n"
         f"      - {{port: 9443, mode: tcp, pool: raw, tls: {{{shown}}}}}\n"
         "pools:\n  web: {network: secure_net, port: 80, members: [safe1]}\n"
@@ -198,14 +198,22 @@ def test_the_walk_over_published_ports_has_nat_on_both_hosts(published: Tracer) 
 
 @pytest.mark.parametrize("vantage", [(), ("--from", "docker3")])
 def test_https_is_the_same_walk_with_the_certificate_that_came(secure: Tracer, vantage: tuple[str, ...]) -> None:
-    walk = secure.trace("https://docker1.lab.lab/", *vantage)
+    walk = secure.trace("https://docker1.lab.lab:8543/", *vantage)
     assert walk["answer"]["status"] == 200
     assert walk["answer"]["tls"].startswith("TLSv1.")
     der = ssl.PEM_cert_to_DER_cert((secure.file.parent / "keys/site.crt").read_text())
     assert walk["answer"]["shown"] == hashlib.sha256(der).hexdigest()
-    assert (walk["haproxy"]["server"], walk["haproxy"]["frontend"]) == ("safe1", "web-443")
+    assert (walk["haproxy"]["server"], walk["haproxy"]["frontend"]) == ("safe1", "web-8543")
     assert all(step["seen"] and step["back"] for step in walk["steps"])
     assert {step["session"] for step in walk["steps"]} == {1, 2}
+    assert walk["disagreements"] == []
+
+
+@pytest.mark.parametrize("url", ["http://docker1.lab.lab:9000/", "https://docker1.lab.lab:9443/"])
+def test_a_request_through_a_port_that_does_not_read_it_is_the_same_walk(secure: Tracer, url: str) -> None:
+    walk = secure.trace(url)
+    assert (walk["answer"]["status"], walk["haproxy"]["server"]) == (200, "safe1")
+    assert all(step["seen"] and step["back"] for step in walk["steps"])
     assert walk["disagreements"] == []
 
 
@@ -244,13 +252,12 @@ def test_a_connection_to_a_pool_without_members_is_closed_and_says_so(secure: Tr
 @pytest.mark.parametrize(
     ("url", "why", "hint"),
     [
-        ("tcp://docker1.lab.lab:443", "waits for a request", "dockgate trace https://docker1.lab.lab:443/"),
-        ("http://docker1.lab.lab:9000/", "passes connections on unread", "dockgate trace tcp://docker1.lab.lab:9000"),
+        ("tcp://docker1.lab.lab:8543", "waits for a request", "dockgate trace https://docker1.lab.lab:8543/"),
         ("tcp://docker1.lab.lab:9443", "speaks TLS", "dockgate trace tls://docker1.lab.lab:9443"),
-        ("http://docker1.lab.lab/", "HAProxy answered 308 itself", "dockgate trace https://docker1.lab.lab:443/"),
-        ("http://docker1.lab.lab:443/", "speaks TLS", "dockgate trace https://docker1.lab.lab:443/"),
-        ("https://docker1.lab.lab:80/", "speaks no TLS", "dockgate trace http://docker1.lab.lab:80/"),
-        ("https://docker1.lab.lab:8443/", "TLS", "a port may ask for a client's certificate"),
+        ("http://docker1.lab.lab:8180/", "HAProxy answered 308 itself", "dockgate trace https://docker1.lab.lab:8543/"),
+        ("http://docker1.lab.lab:8543/", "speaks TLS", "dockgate trace https://docker1.lab.lab:8543/"),
+        ("https://docker1.lab.lab:8180/", "speaks no TLS", "dockgate trace http://docker1.lab.lab:8180/"),
+        ("https://docker1.lab.lab:8544/", "TLS", "a port may ask for a client's certificate"),
     ],
 )
 def test_a_port_asked_in_the_wrong_way_says_how_to_ask(secure: Tracer, url: str, why: str, hint: str) -> None:

@@ -148,7 +148,7 @@ async def _log(world: World, prediction: Prediction, evidence: Evidence) -> LogL
     if prediction.balancer is None or not evidence.answer.source:
         return None
     engine = world.engine(prediction.balancer.seat)
-    for _ in range(LOG_TRIES if evidence.answer.outcome in ("answered", "open") else 1):
+    for _ in range(LOG_TRIES if evidence.answer.outcome == "answered" else 1):
         try:
             lines = await engine.last_lines(prediction.balancer.name, since=evidence.answer.at // 1_000_000 - CLOCKS_S)
         except EngineError:

@@ -19,7 +19,6 @@ import hashlib
 import json
 import os
 import re
-import select
 import selectors
 import shutil
 import socket
@@ -478,9 +477,13 @@ def ask(sock: socket.socket, text: str, answer: dict[str, Any]) -> None:
 
 
 def look(sock: socket.socket, answer: dict[str, Any]) -> None:
-    """Whether it stays open for a moment, in which the other end may greet."""
-    ready = bool(select.select([sock], [], [], LOOK_S)[0])
-    answer["outcome"] = "closed" if ready and not sock.recv(4096) else "open"
+    """Whether it stays open for a moment, in which the other end may greet. That something arrives is not enough to
+    know: TLS sends session tickets."""
+    sock.settimeout(LOOK_S)
+    try:
+        answer["outcome"] = "open" if sock.recv(4096) else "closed"
+    except TimeoutError:
+        answer["outcome"] = "open"
 
 
 TUPLE = re.compile(r"src=(\S+) dst=(\S+) sport=(\d+) dport=(\d+)")

@@ -41,7 +41,7 @@ class TlsFile:
 
     @property
     def self_signed(self) -> bool:
-        """Made when it is put into a volume: each load balancer has one of its own, and ``digest`` stands for any."""
+        """Made when it is put into a volume: each load balancer has its own, and ``digest`` is a word for any."""
         return not self.places
 
     @property

@@ -23,6 +23,8 @@ from .schema import ListenSpec, VipSpec
 from .schema_tls import CertificateSpec, MembersTlsSpec, TlsSpec
 from .secrets import SecretUnavailable
 
+SELF_SIGNED = "self-signed"
+"""Instead of a digest: what it will be is not known before it is made."""
 SOON_S = 14 * 86_400
 
 
@@ -57,7 +59,7 @@ def _self_signed(job: Job, path: Path) -> TlsFile:
     names = sorted({route.host for route in vip.routes if route.host} | {each for each in addresses if each})
     names = names or ["localhost"]
     digest = hashlib.sha256(" ".join(names).encode()).hexdigest()
-    return TlsFile(f"self-signed-{digest[:12]}.pem", "", (), names=tuple(names), source=job.tree.key(*path))
+    return TlsFile(f"self-signed-{digest[:12]}.pem", SELF_SIGNED, (), names=tuple(names), source=job.tree.key(*path))
 
 
 def resolve_sni(job: Job, path: Path, spec: ListenSpec) -> tuple[SniRoute, ...]:

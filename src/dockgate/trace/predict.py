@@ -112,12 +112,11 @@ def _spoken_wrongly(host: ObservedHost, balancer: Container, listen: Listen, req
     """What the port answers by itself because it was spoken to in another way than it is there for."""
     where, port = f"container {balancer.name} on {host.name}", f"port {listen.port} of the VIP"
     rest = f"{request.path}"
-    if listen.mode != request.mode:
-        scheme = _scheme(listen)
-        why = f"{port} {'passes connections on unread' if listen.mode == 'tcp' else 'waits for a request'}"
-        end = "" if listen.mode == "tcp" else "/"
-        return Stop(where, why, f"dockgate trace {scheme}://{request.host}:{listen.port}{end}")
-    if request.mode == "tcp":
+    if listen.mode == "http" and request.mode == "tcp":
+        hint = f"dockgate trace {_scheme(listen)}://{request.host}:{listen.port}/"
+        return Stop(where, f"{port} waits for a request", hint)
+    if listen.mode == "tcp":
+        # What it passes on unread may be a request all the same, in TLS or not.
         if _scheme(listen) == "tls" and not request.tls:
             return Stop(where, f"{port} speaks TLS", f"dockgate trace tls://{request.host}:{listen.port}")
         return None

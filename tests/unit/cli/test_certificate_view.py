@@ -51,7 +51,7 @@ def test_an_expired_one_stays_where_it_is_and_gets_nowhere_else() -> None:
 
 
 def test_a_self_signed_one_is_put_once_and_has_no_date() -> None:
-    wanted = with_tls(TlsFile("self-signed-1.pem", "", (), names=("a.example",)))
+    wanted = with_tls(TlsFile("self-signed-1.pem", "self-signed", (), names=("a.example",)))
     world = reached(wanted)
     assert not plan(wanted, world).steps
     (row,) = certificate_rows(wanted, world)

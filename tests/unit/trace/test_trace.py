@@ -225,7 +225,6 @@ def test_a_connection_that_haproxy_closes_names_the_members_that_are_down() -> N
 @pytest.mark.parametrize(
     ("wanted", "request_", "why", "hint"),
     [
-        (raw(), REQUEST, "passes connections on unread", "dockgate trace tcp://docker1.lab.lab:80"),
         (desired(OVERLAY_FILE), TCP, "waits for a request", "dockgate trace http://docker1.lab.lab:80/"),
         (secure(), TCP, "waits for a request", "dockgate trace https://docker1.lab.lab:80/"),
     ],
@@ -237,6 +236,11 @@ def test_a_scheme_that_is_not_the_ports_is_named_with_the_ports(
     assert stop is not None
     assert why in stop.why
     assert stop.hint == hint
+
+
+def test_a_request_may_go_through_a_port_that_does_not_read_it() -> None:
+    prediction = predict(raw(), overlay(), REQUEST)
+    assert (prediction.stop, prediction.pool) == (None, "site")
 
 
 def test_tls_that_is_passed_on_goes_by_its_name() -> None:
