@@ -25,7 +25,7 @@ from dockgate.model.desired import (
     Vip,
     VipTimeouts,
 )
-from dockgate.model.http import Auth, Connections, Http, RateLimit, User
+from dockgate.model.http import Auth, Clients, Connections, Http, Maintenance, Page, RateLimit, User
 from dockgate.spec.secrets import password_hash
 
 pytestmark = pytest.mark.lab
@@ -124,6 +124,56 @@ def test_a_route_may_wait_longer_for_its_members_than_their_pool(
     threading.Timer(1.2, web.may_answer.set).start()
     assert answer("/quick")[0] == 504
     assert answer("/report")[0] == 200
+
+
+PAGE = b'<h1>\n  it\'s "closed" %[src] $HOME #1\n</h1>\n'
+HTML = Page("text/html; charset=utf-8", PAGE)
+
+
+def page_at(path: str = "/", source: str = "127.0.0.1") -> tuple[int, str | None, bytes, str | None]:
+    connection = http.client.HTTPConnection("127.0.0.1", 80, timeout=10, source_address=(source, 0))
+    connection.request("GET", path)
+    response = connection.getresponse()
+    found = response.status, response.getheader("Content-Type"), response.read(), response.getheader("Retry-After")
+    connection.close()
+    return found
+
+
+def test_in_maintenance_everybody_but_some_gets_the_page_as_it_is(
+    haproxy: Haproxy, version: HaproxyVersion, web: WebMember
+) -> None:
+    closed = Maintenance(HTML, allow=("127.0.0.2/32",), retry_after_s=300)
+    start(haproxy, version, replace(SITE, maintenance=closed))
+    assert page_at() == (503, "text/html; charset=utf-8", PAGE, "300")
+    assert page_at(source="127.0.0.2")[0] == 200
+    assert web.received == ["GET /"]
+
+
+def test_without_a_page_maintenance_says_a_line(haproxy: Haproxy, version: HaproxyVersion, web: WebMember) -> None:
+    start(haproxy, version, replace(SITE, maintenance=Maintenance()))
+    status, kind, said, later = page_at()
+    assert (status, kind, later) == (503, "text/plain", None)
+    assert b"come back later" in said
+
+
+def test_each_answer_of_its_own_has_its_page_and_a_members_answers_are_left_alone(
+    haproxy: Haproxy, version: HaproxyVersion, web: WebMember
+) -> None:
+    pages = tuple((status, Page("text/plain", b"page %d" % status)) for status in
+                  (403, 404, 429, 503))  # fmt: skip
+    routed = replace(
+        SITE,
+        listens=(Listen(80),),
+        routes=(Route("site", None, "/a"), Route("site", None, "/no", clients=Clients(deny=("127.0.0.0/8",)))),
+        http=Http(errors=pages, rate_limits=(RateLimit(2, 60_000, "header:X-Key"),)),
+    )
+    start(haproxy, version, routed)
+    assert page_at("/b")[:3] == (404, "text/plain", b"page 404")
+    assert page_at("/no")[:3] == (403, "text/plain", b"page 403")
+    assert [answer("/a", X_Key="k")[0] for _ in range(3)] == [200, 200, 429]
+    web.status = 503
+    wait_until(lambda: haproxy.status("site", "w1") == "DOWN", "its member is down")
+    assert page_at("/a")[:3] == (503, "text/plain", b"page 503")
 
 
 def test_only_who_knows_a_password_is_let_in_and_the_configuration_does_not_hold_it(

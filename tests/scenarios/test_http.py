@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from tests.scenarios.http_stage import CLIENT, HEAD, PLAIN, URL, arrived, head, up
-from tests.scenarios.stage import Stage
+from tests.scenarios.stage import Stage, eventually
 
 pytestmark = pytest.mark.lab
 
@@ -86,6 +86,31 @@ def test_redirects_lead_where_the_file_says_and_never_to_a_host_of_the_clients_c
     assert sent("/older/x?y=1") == (303, "/gone")
     assert sent("/home//evil.example/x") == (302, "/evil.example/x")
     assert sent("/oldest") == (200, "")
+
+
+def test_a_vip_is_closed_for_maintenance_and_opened_again_by_one_line_each(stage: Stage) -> None:
+    page = '<h1>\n  it\'s being "worked" on: 100% #1\n</h1>\n'
+    (stage.folder / "closed.html").write_text(page)
+    (stage.folder / "sorry.json").write_text('{"error": "nobody is there"}\n')
+    pages = "    http: {errors: [{status: 503, page: sorry.json}, {status: 404, page: sorry.json}]}\n"
+    file = up(stage, WEB + pages)
+    closed = "    maintenance: {page: closed.html, allow: [10.99.0.0/16], retry_after: 2m}\n"
+    stage.edit(file, pages, pages + closed)
+    assert "answers 503, as maintenance asks" in stage.up(file)
+    assert stage.get(f"{URL}/") == (503, page.strip())
+    status, headers = head(stage, f"{URL}/")
+    assert (status, headers["retry-after"]) == (503, "120")
+    assert "nothing to do" in stage.plan(file)
+    stage.edit(file, "10.99.0.0/16", CLIENT)
+    stage.up(file)
+    assert stage.get(f"{URL}/")[0] == 200, "who is allowed gets through"
+    stage.edit(file, closed.replace("10.99.0.0/16", CLIENT), "")
+    stage.up(file)
+    assert stage.get(f"{URL}/")[0] == 200
+    for name in ("site1", "site2"):
+        stage.lab.docker("docker1", "stop", "-t", "1", name)
+    eventually(lambda: stage.get(f"{URL}/")[0] == 503, "no member is up")
+    assert stage.get(f"{URL}/") == (503, '{"error": "nobody is there"}')
 
 
 def test_a_routes_path_is_taken_off_and_another_put_before(stage: Stage) -> None:

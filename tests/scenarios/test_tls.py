@@ -206,6 +206,25 @@ def test_what_is_wrong_is_told_with_its_line_and_changes_nothing(whole: Site, wh
     assert whole.shown() == whole.pair.fingerprint
 
 
+def test_a_port_makes_a_certificate_by_itself_and_keeps_it(whole: Site) -> None:
+    stage, good = whole.stage, whole.file.read_text()
+    given = "          certificates:\n            - {cert: keys/site.crt, key: keys/site.key}\n"
+    stage.edit(whole.file, given, "          self_signed: true\n")
+    try:
+        stage.up(whole.file)
+        own = whole.shown()
+        assert own != whole.pair.fingerprint
+        assert stage.get(URL, "-k")[0] == 200
+        assert "nothing to do" in stage.plan(whole.file)
+        assert "certificate self-signed" in stage.dockgate("status", whole.file).stdout
+        stage.edit(whole.file, "    pool: web\n", "    pool: web\n    timeouts: {client: 20s}\n")
+        stage.up(whole.file)
+        assert whole.shown() == own
+    finally:
+        stage.write(good, whole.file)
+        stage.up(whole.file)
+
+
 def test_with_an_expired_certificate_in_the_file_the_status_still_answers(whole: Site) -> None:
     _expired(whole.keys)
     state = json.loads(whole.stage.dockgate("status", whole.file, "-o", "json", code=1).stdout)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import signal
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.certificates import pair
 from tests.scenarios.stage import DOCKGATE, Stage, eventually
 
 from dockgate.lab import Lab
@@ -88,6 +91,38 @@ def published(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tr
         stage.clear()
 
 
+@pytest.fixture(scope="module")
+def secure(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tracer]:
+    """HTTPS on 8543, a redirect to it on 8180, client certificates on 8544, TCP on 9000, TCP inside TLS on 9443."""
+    stage = Stage(lab, tmp_path_factory.mktemp("trace-secure"))
+    keys = stage.folder / "keys"
+    keys.mkdir()
+    pair("docker1.lab.lab").write(keys, "site")
+    (keys / "ca.crt").write_bytes(pair(subject="ca", signs=True).cert)
+    hosts = "\n".join(
+        f'  {name}: {{engine: "unix://{lab.socket(name)}", address: {lab.address(name)}}}' for name in ADDRESS
+    )
+    shown = "certificates: [{cert: keys/site.crt, key: keys/site.key}]"
+    file = stage.write(
+        f"project: secure\nhosts:\n{hosts}\n"
+        "networks: {secure_net: {driver: overlay, internal: true}}\n"
+        "vips:\n  web:\n    hosts: [docker1]\n    pool: web\n    listen:\n"
+        f"      - {{port: 8180, redirect: 8543}}\n      - {{port: 8543, tls: {{{shown}}}}}\n"
+        f"      - {{port: 8544, tls: {{{shown}, clients: {{authority: keys/ca.crt}}}}}}\n"
+        "      - {port: 9000, mode: tcp, pool: raw}\n"
+        f"      - {{port: 9443, mode: tcp, pool: raw, tls: {{{shown}}}}}\n"
+        "pools:\n  web: {network: secure_net, port: 80, members: [safe1]}\n"
+        "  raw: {network: secure_net, port: 80, members: [safe1]}\n"
+    )
+    try:
+        stage.up(file)
+        stage.start("docker2", "safe1", network="secure_net")
+        stage.members_up(file, "safe1")
+        yield Tracer(stage, file, "web")
+    finally:
+        stage.clear()
+
+
 def ends(step: dict[str, Any], which: str = "before") -> tuple[str, str, int]:
     found = step[which]
     return found["source"], found["address"], found["dport"]
@@ -159,6 +194,76 @@ def test_the_walk_over_published_ports_has_nat_on_both_hosts(published: Tracer) 
     assert walk["disagreements"] == []
     tracked = {(c["host"], c["there"]["dport"], c["back"]["source"]) for c in walk["connections"]}
     assert {("docker1", 8080, front), ("docker1", port, ADDRESS[home]), (home, port, target)} <= tracked
+
+
+@pytest.mark.parametrize("vantage", [(), ("--from", "docker3")])
+def test_https_is_the_same_walk_with_the_certificate_that_came(secure: Tracer, vantage: tuple[str, ...]) -> None:
+    walk = secure.trace("https://docker1.lab.lab:8543/", *vantage)
+    assert walk["answer"]["status"] == 200
+    assert walk["answer"]["tls"].startswith("TLSv1.")
+    der = ssl.PEM_cert_to_DER_cert((secure.file.parent / "keys/site.crt").read_text())
+    assert walk["answer"]["shown"] == hashlib.sha256(der).hexdigest()
+    assert (walk["haproxy"]["server"], walk["haproxy"]["frontend"]) == ("safe1", "web-8543")
+    assert all(step["seen"] and step["back"] for step in walk["steps"])
+    assert {step["session"] for step in walk["steps"]} == {1, 2}
+    assert walk["disagreements"] == []
+
+
+@pytest.mark.parametrize("url", ["http://docker1.lab.lab:9000/", "https://docker1.lab.lab:9443/"])
+def test_a_request_through_a_port_that_does_not_read_it_is_the_same_walk(secure: Tracer, url: str) -> None:
+    walk = secure.trace(url)
+    assert (walk["answer"]["status"], walk["haproxy"]["server"]) == (200, "safe1")
+    assert all(step["seen"] and step["back"] for step in walk["steps"])
+    assert walk["disagreements"] == []
+
+
+@pytest.mark.parametrize("url", ["tcp://docker1.lab.lab:9000", "tls://docker1.lab.lab:9443"])
+def test_a_bare_connection_is_the_same_walk(secure: Tracer, url: str) -> None:
+    walk = secure.trace(url)
+    assert walk["answer"]["outcome"] == "open"
+    assert bool(walk["answer"]["tls"]) == url.startswith("tls")
+    assert walk["haproxy"]["server"] == "safe1"
+    assert all(step["seen"] and step["back"] for step in walk["steps"])
+    assert walk["count"]["sessions"] == 2
+    assert walk["count"]["client_seen"] == secure.address("docker1", secure.balancer, "secure_net")
+    assert "web.py" in walk["process"]
+    assert (walk["disagreements"], walk["notes"]) == ([], [])
+
+
+def test_a_bare_connection_under_other_traffic_finds_its_own(secure: Tracer) -> None:
+    ports = {number: f"tcp://docker1.lab.lab:{number}" for number in (9000,)}
+    with secure.stage.load("http://docker1.lab.lab:9000/", rate=300, connections=300) as load:
+        load.observe(0.5)
+        walks = [secure.trace(ports[9000]) for _ in range(2)]
+    assert load.report.failed == 0, str(load.report)
+    assert [walk["disagreements"] for walk in walks] == [[], []]
+    assert all(step["seen"] for walk in walks for step in walk["steps"])
+
+
+def test_a_connection_to_a_pool_without_members_is_closed_and_says_so(secure: Tracer) -> None:
+    secure.lab.docker("docker2", "stop", "safe1")
+    try:
+        eventually(lambda: "is up" in secure.stopped("tcp://docker1.lab.lab:9000")["why"], "it is told")
+    finally:
+        secure.lab.docker("docker2", "start", "safe1")
+        secure.stage.members_up(secure.file, "safe1")
+
+
+@pytest.mark.parametrize(
+    ("url", "why", "hint"),
+    [
+        ("tcp://docker1.lab.lab:8543", "waits for a request", "dockgate trace https://docker1.lab.lab:8543/"),
+        ("tcp://docker1.lab.lab:9443", "speaks TLS", "dockgate trace tls://docker1.lab.lab:9443"),
+        ("http://docker1.lab.lab:8180/", "HAProxy answered 308 itself", "dockgate trace https://docker1.lab.lab:8543/"),
+        ("http://docker1.lab.lab:8543/", "speaks TLS", "dockgate trace https://docker1.lab.lab:8543/"),
+        ("https://docker1.lab.lab:8180/", "speaks no TLS", "dockgate trace http://docker1.lab.lab:8180/"),
+        ("https://docker1.lab.lab:8544/", "TLS", "a port may ask for a client's certificate"),
+    ],
+)
+def test_a_port_asked_in_the_wrong_way_says_how_to_ask(secure: Tracer, url: str, why: str, hint: str) -> None:
+    stop = secure.stopped(url)
+    assert why in stop["why"], stop
+    assert hint in stop["hint"], stop
 
 
 @pytest.mark.parametrize("vantage", ["docker1", "docker2"])

@@ -13,8 +13,8 @@ from dockgate.model.tls import TlsFile
 
 @dataclass(frozen=True)
 class CertificateRow:
-    """One TLS file of one load balancer. ``expires``: UTC, as 2027-01-31 12:00. ``in_use``: it is in the load
-    balancer's volume as it is beside the user's file; None where the host cannot be read."""
+    """One TLS file of one load balancer. ``expires``: UTC, as 2027-01-31 12:00, "" for a self-signed one. ``in_use``:
+    it is in the load balancer's volume as it is beside the user's file; None where the host cannot be read."""
 
     vip: str
     host: str
@@ -28,8 +28,8 @@ class CertificateRow:
     def __str__(self) -> str:
         names = f" for {', '.join(self.names)}" if self.names else ""
         state = "; not in use yet: dockgate up" if self.in_use is False else ""
-        end = "has expired at" if self.expired else "expires"
-        return f"{self.kind} {self.file}{names} on {self.host} ({self.vip}) {end} {self.expires}{state}"
+        end = f" {'has expired at' if self.expired else 'expires'} {self.expires}" if self.expires else ""
+        return f"{self.kind} {self.file}{names} on {self.host} ({self.vip}){end}{state}"
 
 
 def certificate_rows(desired: Desired, observed: Observed) -> tuple[CertificateRow, ...]:
@@ -38,10 +38,10 @@ def certificate_rows(desired: Desired, observed: Observed) -> tuple[CertificateR
         CertificateRow(
             vip.name,
             host,
-            file.places[0],
+            file.label,
             file.kind,
             file.names,
-            f"{datetime.fromtimestamp(file.expires, UTC):%Y-%m-%d %H:%M}",
+            f"{datetime.fromtimestamp(file.expires, UTC):%Y-%m-%d %H:%M}" if file.expires else "",
             _in_use(desired, observed, host, vip.name, file),
             file.expired,
         )
@@ -57,4 +57,4 @@ def _in_use(desired: Desired, observed: Observed, host_name: str, vip: str, file
         return None
     container = balancer_of(host.containers, desired.project, vip)
     balancer = host.loadbalancer(container.name) if container else None
-    return balancer is not None and (file.name, file.digest) in balancer.tls_files
+    return balancer is not None and file.is_among(balancer.tls_files)

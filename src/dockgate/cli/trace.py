@@ -17,6 +17,7 @@ from dockgate.cli.session import DEFAULT_FILE, FileOption, Session, open_session
 from dockgate.controller.trace import trace as carry_out
 from dockgate.edges.tracing import resolve
 from dockgate.errors import DockgateError
+from dockgate.model.desired import Mode
 from dockgate.model.observed import Observed
 from dockgate.trace import HERE, Request, Walk, dry, predict
 from dockgate.trace.picture import picture
@@ -39,6 +40,7 @@ FromOption = Annotated[
 PictureOption = Annotated[Path | None, typer.Option("-o", help="Also draw it into this .svg file.", dir_okay=False)]
 OutputOption = Annotated[TraceOutput, typer.Option("--output", help="For a person, or JSON for a script.")]
 DryOption = Annotated[bool, typer.Option("--dry-run", help="Only predict; send nothing.")]
+_SCHEMES = ("http", "https", "tcp", "tls")
 _EXAMPLE = "for example: dockgate trace http://docker1.lab.lab/"
 
 
@@ -50,7 +52,8 @@ def trace(
     vantage: FromOption = HERE,
     dry_run: DryOption = False,
 ) -> None:
-    """Send one HTTP request and show its walk: each namespace, translation and rule, there and back, and who answered.
+    """Send one request (http, https), or open one connection (tcp, tls), and show its walk: each namespace,
+    translation and rule, there and back, and who answered.
 
     Changes nothing and leaves nothing behind. From this machine it needs root to see its own packets. Exit code: 0 the
     request arrived (with --dry-run: nothing known stops it), 1 it did not, or an error.
@@ -98,15 +101,19 @@ async def _walk(url: str, file: Path, vantage: str, *, dry_run: bool) -> Walk:
 async def _request(session: Session, url: str) -> Request:
     try:
         parts = urlsplit(url)
-        port = parts.port or 80
+        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0)
     except ValueError as error:
         raise DockgateError(f"{url} is not a URL: {error}", hint=_EXAMPLE) from error
-    if parts.scheme != "http" or not parts.hostname:
-        raise DockgateError(f"{url} cannot be traced: it must begin with http:// and name a host", hint=_EXAMPLE)
+    if parts.scheme not in _SCHEMES or not parts.hostname:
+        known = ", ".join(f"{each}://" for each in _SCHEMES)
+        raise DockgateError(f"{url} cannot be traced: it must begin with {known} and name a host", hint=_EXAMPLE)
+    if not port or (parts.scheme in ("tcp", "tls") and parts.path):
+        raise DockgateError(f"{url} cannot be traced: it needs a port and no path", hint=f"{parts.scheme}://HOST:PORT")
     names = {host.name: host.address for host in session.desired.hosts}
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     address = await resolve(names.get(parts.hostname) or parts.hostname)
-    return Request(url, parts.hostname, address, port, path)
+    mode: Mode = "tcp" if parts.scheme in ("tcp", "tls") else "http"
+    return Request(url, parts.hostname, address, port, path, tls=parts.scheme in ("https", "tls"), mode=mode)
 
 
 def _from(session: Session, observed: Observed, request: Request, vantage: str) -> Request:

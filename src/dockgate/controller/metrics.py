@@ -42,7 +42,8 @@ def figures(keeper: Keeper) -> Iterator[str]:
     yield from _family("dockgate_balancer_pushes_total", "counter", [(at, line.pushed) for at, line in lines])
     yield from _family("dockgate_balancer_held", "gauge", [(at, len(line.held)) for at, line in lines])
     desired = keeper.desired
-    ends = {(vip.name, file.places[0]): file.expires for vip in desired.vips for file in desired.tls_files(vip)}
+    files = [(vip.name, file) for vip in desired.vips for file in desired.tls_files(vip) if file.expires]
+    ends = {(vip, file.label): file.expires for vip, file in files}
     yield from _family(
         "dockgate_certificate_expires_seconds",
         "gauge",

@@ -52,7 +52,7 @@ class _Question:
         if self.answer.outcome != "open":
             return False
         if (tls := self.request.tls) is not None:
-            if self.answer.shown not in tls.shown:
+            if not self.answer.shown or (tls.shown and self.answer.shown not in tls.shown):
                 return False
             if tls.needs_client:
                 return True
@@ -74,6 +74,8 @@ async def prove(world: World, action: Prove) -> str:
         )
     await configs.proved(world, action.host, container)
     waiting = dict.fromkeys(question.request.pool for question in asked if question.waits_for_members)
+    if "" in waiting:
+        return "answers 503, as maintenance asks"
     return f"answers 503: no member of pool {', '.join(waiting)} is up yet" if waiting else ""
 
 
@@ -173,7 +175,7 @@ def _servers(servers: Iterable[ServerState]) -> str:
 def _hint(action: Prove, failed: _Question) -> str:
     if failed.answer.outcome == "probe failed":
         return f"the question itself could not be asked: look at the node container on {action.vantage}"
-    if (tls := failed.request.tls) is not None and failed.answer.shown not in tls.shown:
+    if (tls := failed.request.tls) is not None and tls.shown and failed.answer.shown not in tls.shown:
         return f"what it shows is not a certificate of the file: docker logs {action.container}"
     if failed.answer.outcome != "open":
         return f"see whether {action.container} runs on {action.host} and the way there is free"

@@ -15,9 +15,10 @@ from dataclasses import replace
 from typing import Any
 
 from dockgate.controller.world import World
-from dockgate.edges import tracing
+from dockgate.edges import haproxy_socket, tracing
 from dockgate.edges.tracing import Job, Watcher
 from dockgate.errors import DockgateError, EngineError
+from dockgate.haproxy.sessions import OpenSession
 from dockgate.model.desired import Desired
 from dockgate.model.observed import Observed
 from dockgate.trace import HERE, Evidence, Prediction, Request, Walk, join, predict
@@ -31,7 +32,7 @@ WAIT_S = 4.0
 SECONDS = 15.0
 CLOCKS_S = 60
 """How far apart the clocks of two machines may be for the log line to be found."""
-LOG_TRIES, LOG_PAUSE_S = 10, 0.05
+LOG_TRIES, HELD_TRIES, LOG_PAUSE_S = 10, 5, 0.05
 
 
 async def trace(desired: Desired, observed: Observed, world: World, request: Request) -> Walk:
@@ -43,7 +44,7 @@ async def trace(desired: Desired, observed: Observed, world: World, request: Req
         failed = {seat: each for seat, each in zip(jobs, opened, strict=True) if isinstance(each, DockgateError)}
         if request.vantage not in watchers:
             raise failed[request.vantage]
-        evidence = await _evidence(prediction, watchers, jobs, next(iter(jobs.values())).port)
+        evidence = await _evidence(world, prediction, watchers, jobs)
         blind = [((seat, ns), error.what) for seat, error in failed.items() for ns in jobs[seat].places]
         evidence = replace(evidence, blind=(*evidence.blind, *blind), log=await _log(world, prediction, evidence))
         walk = join(prediction, evidence)
@@ -67,7 +68,8 @@ def _jobs(prediction: Prediction, sender: str) -> dict[str, Job]:
         f"GET {request.path} HTTP/1.1\r\nHost: {request.host}\r\nUser-Agent: dockgate-trace\r\n"
         f"X-Dockgate-Trace: {token}\r\nConnection: close\r\n\r\n"
     )
-    send = {"ns": sender, "port": port, "address": request.address, "to": request.port, "wait_s": WAIT_S, "say": say}
+    send = {"ns": sender, "port": port, "address": request.address, "to": request.port, "wait_s": WAIT_S}
+    send |= {"tls": request.host if request.tls else "", "say": say if request.mode == "http" else ""}
     ends = tuple(sorted(set(_ends(hop for server in prediction.servers for hop in server.hops))))
     return {
         seat: Job(tuple(found), port, ends, token, SECONDS, send if seat == request.vantage else None)
@@ -93,11 +95,15 @@ async def _open(stack: AsyncExitStack, world: World, seat: str, job: Job) -> Wat
 
 
 async def _evidence(
-    prediction: Prediction, watchers: Mapping[str, Watcher], jobs: Mapping[str, Job], port: int
+    world: World, prediction: Prediction, watchers: Mapping[str, Watcher], jobs: Mapping[str, Job]
 ) -> Evidence:
-    answer = tracing.answer(await watchers[prediction.request.vantage].ask("send"))
+    port, sender = next(iter(jobs.values())).port, watchers[prediction.request.vantage]
+    answer = tracing.answer(await sender.ask("send"))
+    held = await _held(world, prediction, port) if answer.outcome == "open" else None
     reports = dict(zip(watchers, await asyncio.gather(*map(_report, watchers.values())), strict=True))
     said = {seat: each for seat, each in reports.items() if not isinstance(each, DockgateError)}
+    if prediction.request.mode == "tcp":
+        await sender.ask("close")
     lost = {seat: each.what for seat, each in reports.items() if isinstance(each, DockgateError)}
     return Evidence(
         port=port,
@@ -109,7 +115,24 @@ async def _evidence(
             *(((seat, ns), str(why)) for seat in said for ns, why in said[seat]["errors"].items()),
             *(((seat, ns), why) for seat, why in lost.items() for ns in jobs[seat].places),
         ),
+        held=held,
     )
+
+
+async def _held(world: World, prediction: Prediction, port: int) -> OpenSession | None:
+    """Which server has our connection, while it is open: nothing in a bare connection tells it apart from others."""
+    if prediction.balancer is None:
+        return None
+    engine, found = world.engine(prediction.balancer.seat), None
+    for _ in range(HELD_TRIES):
+        try:
+            found = await haproxy_socket.session(engine, prediction.balancer.name, prediction.frontend, port) or found
+        except DockgateError:
+            return None  # the walk is then told without it
+        if found is not None and found.established:
+            return found
+        await asyncio.sleep(LOG_PAUSE_S)
+    return found
 
 
 async def _report(watcher: Watcher) -> dict[str, Any] | DockgateError:

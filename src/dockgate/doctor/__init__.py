@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dockgate.doctor.balancers import check_balancers
 from dockgate.doctor.case import Case, fold
+from dockgate.doctor.certificates import check_certificates
 from dockgate.doctor.hosts import check_addresses, check_hosts
 from dockgate.doctor.members import check_members
 from dockgate.doctor.model import Facts, Finding
@@ -15,7 +16,15 @@ from dockgate.doctor.pairs import check_neighbours, check_pairs
 from dockgate.model.desired import Desired
 from dockgate.model.observed import Observed
 
-CHECKS = (check_hosts, check_addresses, check_pairs, check_neighbours, check_balancers, check_members)
+CHECKS = (
+    check_hosts,
+    check_addresses,
+    check_pairs,
+    check_neighbours,
+    check_balancers,
+    check_certificates,
+    check_members,
+)
 """Causes before what they cause."""
 
 

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Iterator
 
 from dockgate.edges.api import EngineApi
 from dockgate.errors import ActionFailed, EngineError
-from dockgate.haproxy import stats
+from dockgate.haproxy import sessions, stats
 from dockgate.haproxy.runtime import commands, parse_command_output
+from dockgate.haproxy.sessions import OpenSession
 from dockgate.haproxy.state import carry_over
 from dockgate.model.actions import ServerChange
 from dockgate.model.objects import ADMIN_SOCKET, MASTER_SOCKET, STATE_FILE
@@ -39,6 +40,12 @@ async def running(engine: EngineApi, container: str) -> RunningHaproxy:
             f"{engine.host}: the statistics of HAProxy in {container} cannot be understood: {error}",
             hint=f"see whether it runs: docker logs {container}",
         ) from error
+
+
+async def session(engine: EngineApi, container: str, frontend: str, sport: int) -> OpenSession | None:
+    """The open session of a client's port, with its server; None where there is none (yet)."""
+    number = sessions.number_of(await _ask(engine, container, "show sess"), frontend, sport)
+    return sessions.parse(await _ask(engine, container, f"show sess {number}")) if number else None
 
 
 async def set_servers(engine: EngineApi, container: str, changes: Iterable[ServerChange]) -> None:

@@ -15,7 +15,7 @@ from dockgate.edges.regular import read_regular, reason
 from dockgate.errors import ActionFailed
 from dockgate.model.tls import TlsFile
 from dockgate.spec import SecretUnavailable
-from dockgate.spec.pem import BadPem, authority, bundle
+from dockgate.spec.pem import BadPem, authority, bundle, self_signed
 
 MOST_BYTES = 65_536
 MOST_FILES = 500
@@ -59,6 +59,8 @@ class KeyFiles:
 
     def content(self, file: TlsFile) -> bytes:
         """What goes into the volume under ``file.name``; ``ActionFailed`` when it is no longer what was planned."""
+        if file.self_signed:
+            return self_signed(file.names)
         try:
             contents = [self.read(place) for place in file.places]
             made = bundle(contents) if file.kind == "certificate" else authority(contents[0])

@@ -1,7 +1,7 @@
 """The program that watches one request on a host: handed to Python as text, in a node container or where dockgate runs.
 
     argv[1]: JSON {"places": [namespace], "port": P, "servers": [[address, port]], "seconds": S, "send": {…} or null}
-    standard input, a line each: "send", "report", JSON {"conntrack": [port]}, JSON {"route": [namespace, address]}
+    standard input, a line each: "send", "report", "close", JSON {"conntrack": [port]}, {"route": [namespace, address]}
     standard output: one line of JSON for the start and for each line of input
 
 A namespace is "host", "pid:N" or "overlay:ID". In each one packet socket sees our request's packets with the time and
@@ -15,18 +15,20 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import hashlib
 import json
 import os
 import re
 import selectors
 import shutil
 import socket
+import ssl
 import struct
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +54,7 @@ SNAP = 700
 MOST = 100_000
 MOST_PORTS = 100
 AT_ONCE = 2000
+LOOK_S = 0.3
 QUIET_S, LAST_S = 0.03, 0.25
 """What is under way when the answer is there is waited for until nothing comes, or, under other traffic, this long."""
 
@@ -412,14 +415,19 @@ def command(pid: int) -> str:
 # --- the request itself
 
 
+HELD: list[socket.socket] = []
+"""A connection that says nothing, open until it is closed by word."""
+
+
 def send(wanted: dict[str, Any]) -> dict[str, Any]:
-    """One HTTP request from the given port; what came back, or why nothing did."""
+    """One HTTP request from the given port, or a connection alone; what came back, or why nothing did."""
     started = time.time()
     begun = time.monotonic()
     answer: dict[str, Any] = {"outcome": "open", "error": "", "status": 0, "source": "", "at": int(started * 1e6)}
     with SPACES.inside(wanted["ns"]):
         sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    with sock:
+    with ExitStack() as stack:
+        stack.enter_context(sock)
         try:
             sock.settimeout(wanted["wait_s"])
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -427,13 +435,15 @@ def send(wanted: dict[str, Any]) -> dict[str, Any]:
             sock.connect((wanted["address"], wanted["to"]))
             answer["connect_us"] = int((time.monotonic() - begun) * 1e6)
             answer["source"] = sock.getsockname()[0]
-            sock.sendall(wanted["say"].encode())
-            got = b""
-            while b"\r\n\r\n" not in got and len(got) < 65536 and (data := sock.recv(4096)):
-                got += data
-            words = got.split(b" ", 2)
-            answer["status"] = int(words[1]) if len(words) > 1 and words[1].isdigit() else 0
-            answer["outcome"] = "answered" if got else "closed"
+            talk = stack.enter_context(opened(sock, wanted["tls"], answer)) if wanted["tls"] else sock
+            if wanted["say"]:
+                ask(talk, wanted["say"], answer)
+            else:
+                look(talk, answer)
+                HELD.append(talk)
+                stack.pop_all()
+        except ssl.SSLError as error:
+            answer["outcome"], answer["error"] = "closed", f"TLS: {error.reason or error}"
         except TimeoutError:
             answer["outcome"] = "silent" if answer["source"] else "dropped"
             answer["error"] = f"no answer within {wanted['wait_s']:g} s"
@@ -444,6 +454,36 @@ def send(wanted: dict[str, Any]) -> dict[str, Any]:
             answer["error"] = error.strerror or str(error)
     answer["total_us"] = int((time.monotonic() - begun) * 1e6)
     return answer
+
+
+def opened(sock: socket.socket, name: str, answer: dict[str, Any]) -> socket.socket:
+    """TLS over it. What is shown is told, not judged: a trace goes where a browser would warn."""
+    way = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    way.check_hostname, way.verify_mode = False, ssl.CERT_NONE
+    talk = way.wrap_socket(sock, server_hostname=name)
+    answer["tls"] = talk.version() or ""
+    answer["shown"] = hashlib.sha256(talk.getpeercert(binary_form=True) or b"").hexdigest()
+    return talk
+
+
+def ask(sock: socket.socket, text: str, answer: dict[str, Any]) -> None:
+    sock.sendall(text.encode())
+    got = b""
+    while b"\r\n\r\n" not in got and len(got) < 65536 and (data := sock.recv(4096)):
+        got += data
+    words = got.split(b" ", 2)
+    answer["status"] = int(words[1]) if len(words) > 1 and words[1].isdigit() else 0
+    answer["outcome"] = "answered" if got else "closed"
+
+
+def look(sock: socket.socket, answer: dict[str, Any]) -> None:
+    """Whether it stays open for a moment, in which the other end may greet. That something arrives is not enough to
+    know: TLS sends session tickets."""
+    sock.settimeout(LOOK_S)
+    try:
+        answer["outcome"] = "open" if sock.recv(4096) else "closed"
+    except TimeoutError:
+        answer["outcome"] = "open"
 
 
 TUPLE = re.compile(r"src=(\S+) dst=(\S+) sport=(\d+) dport=(\d+)")
@@ -499,6 +539,10 @@ def main() -> None:
 def answer(watch: Watch, request: dict[str, Any], line: str) -> Any:
     if line == "send":
         return send(request["send"])
+    if line == "close":
+        while HELD:
+            HELD.pop().close()
+        return None
     if line == "report":
         watch.selector.unregister(0)
         try:

@@ -133,7 +133,7 @@ async def resolve(name: str) -> str:
 def answer(said: Mapping[str, Any]) -> Answer:
     return Answer(
         str(said["outcome"]), int(said["status"]), str(said["error"]), str(said["source"]), int(said["at"]),
-        int(said.get("connect_us", 0)), int(said["total_us"]),
+        int(said.get("connect_us", 0)), int(said["total_us"]), str(said.get("tls", "")), str(said.get("shown", "")),
     )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 
 from dockgate.haproxy import limits
 from dockgate.haproxy.listeners import frontend, no_name, no_route, users
+from dockgate.haproxy.pages import own_errors
 from dockgate.haproxy.pools import ResolvedServer, asks_docker, asks_upstream, backend, backend_name, docker_names
 from dockgate.haproxy.requests import patience
 from dockgate.haproxy.tables import LOCAL_PEER, peers
@@ -42,7 +43,7 @@ def build(desired: Desired, vip: Vip, resolved: Mapping[str, tuple[ResolvedServe
         frontends=tuple(frontend(vip, listen) for listen in vip.listens),
         backends=(
             *(backend(pool, ways=ways, resolved=resolved.get(pool.name, ()), more=_more(vip, pool)) for pool in pools),
-            *([no_route()] if any(listen.pool is None and not listen.sni for listen in vip.listens) else []),
+            *([no_route(vip)] if any(listen.pool is None and not listen.sni for listen in vip.listens) else []),
             *([no_name()] if any(listen.pool is None and listen.sni for listen in vip.listens) else []),
             *limits.tables(vip),
         ),
@@ -51,7 +52,7 @@ def build(desired: Desired, vip: Vip, resolved: Mapping[str, tuple[ResolvedServe
 
 def _more(vip: Vip, pool: Pool) -> tuple[Line, ...]:
     """What a VIP asks of its pools' backends."""
-    return tuple(patience(vip)) if pool.mode == "http" else ()
+    return (*patience(vip), *own_errors(vip)) if pool.mode == "http" else ()
 
 
 def _process(vip: Vip, pools: list[Pool]) -> Iterator[Line]:

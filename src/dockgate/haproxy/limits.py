@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from dockgate.haproxy.pages import payload
 from dockgate.haproxy.tables import MOST_KEYS, PEERS
 from dockgate.haproxy.tree import Backend, Line, Section, line, milliseconds
 from dockgate.haproxy.words import pattern
@@ -104,40 +105,48 @@ def request_limits(vip: Vip, owner: str, http: Http, here: tuple[str, ...]) -> I
     """Rates first, so that guesses of a password count; then size; then the password."""
     for counter in counters(vip):
         if counter.owner == owner:
-            yield from _rate(counter, here)
+            yield from _rate(vip, counter, here)
     if http.max_headers is not None:
-        answer = ("status", 431, "content-type", "text/plain", "string", "the headers are too large")
+        answer = ("status", "431", *payload(vip, 431, "the headers are too large"))
         more = ("{", "req.hdrs,length", "gt", str(http.max_headers), "}")
         yield line("http-request", "return", *answer, "if", *here, *more, origin=http.source)
     if http.max_body is not None:
-        yield from _body(http.max_body, http.source, here)
+        yield from _body(vip, http.max_body, http.source, here)
     if http.auth:
         yield _auth(vip, owner, http.auth, here)
 
 
-def _rate(counter: Counter, here: tuple[str, ...]) -> Iterator[Line]:
+def _rate(vip: Vip, counter: Counter, here: tuple[str, ...]) -> Iterator[Line]:
     at, limit = counter.limit.source, counter.limit
     when = ("if", *here) if here else ()
     yield line("http-request", f"track-sc{counter.number}", counter.key, "table", counter.table, *when, origin=at)
     seconds = -(-limit.per_ms // 1000)
-    answer = ("status", 429, "content-type", "text/plain", "hdr", "Retry-After", seconds, "string", "too many requests")
+    kind, content_type, *text = payload(vip, 429, "too many requests")
+    answer = ("status", "429", kind, content_type, "hdr", "Retry-After", str(seconds), *text)
     more = ("{", f"sc_http_req_rate({counter.number},{counter.table})", "gt", str(limit.requests), "}")
     yield line("http-request", "return", *answer, "if", *here, *more, origin=at)
 
 
-def _body(most: int, at: Source, here: tuple[str, ...]) -> Iterator[Line]:
+def _body(vip: Vip, most: int, at: Source, here: tuple[str, ...]) -> Iterator[Line]:
     """Only a body whose length is said before can be refused before it is sent on."""
-    answer = ("content-type", "text/plain", "string")
     unsaid = ("!{", "req.hdr(content-length)", "-m", "found", "}")
     without = ("{", "req.hdr(transfer-encoding)", "-m", "found", "}")
-    said = ("status", 411, *answer, "say how long the body is")
+    said = ("status", "411", *payload(vip, 411, "say how long the body is"))
     yield line("http-request", "return", *said, "if", *here, *without, origin=at)
     yield line(
         "http-request", "return", *said, "if", *here, *unsaid, "!{", "method", *_NO_LENGTH_NEEDED, "}", origin=at
     )
     too_long = ("{", "req.hdr_val(content-length)", "gt", str(most), "}")
     yield line(
-        "http-request", "return", "status", 413, *answer, "the body is too large", "if", *here, *too_long, origin=at
+        "http-request",
+        "return",
+        "status",
+        413,
+        *payload(vip, 413, "the body is too large"),
+        "if",
+        *here,
+        *too_long,
+        origin=at,
     )
 
 

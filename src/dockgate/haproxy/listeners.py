@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dockgate.haproxy.access_log import log_lines
+from dockgate.haproxy.pages import own_errors, payload
 from dockgate.haproxy.pools import backend_name
 from dockgate.haproxy.requests import connection_rules, request_rules, route_conditions
 from dockgate.haproxy.tls import bind_options, passed_on, tls_lines, until_named
@@ -48,9 +49,9 @@ def frontend(vip: Vip, listen: Listen) -> Frontend:
     )
 
 
-def no_route() -> Backend:
+def no_route(vip: Vip) -> Backend:
     """Where a request goes that no route matches, on a port without a pool of its own."""
-    words = ("status", "404", "content-type", "text/plain", "string", "no route for this host and path")
+    words = ("status", "404", *payload(vip, 404, "no route for this host and path"))
     lines = (
         line("mode", "http"),
         line("timeout", "connect", "1s"),
@@ -94,6 +95,7 @@ def _http(vip: Vip, listen: Listen) -> Iterator[Line]:
     yield from connection_rules(vip, listen)
     if listen.redirect is not None:
         return
+    yield from own_errors(vip)
     yield from request_rules(vip)
     if vip.http.compression:
         yield line("compression", "algo", "gzip", origin=vip.http.source)

@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Iterator
 
 from dockgate.haproxy.tree import Block, Config, Line, blocks
-from dockgate.haproxy.words import word
+from dockgate.haproxy.words import Encoded, word
 from dockgate.model.actions import HaproxyConfig
 from dockgate.model.source import Source
 
@@ -52,7 +52,7 @@ def _shape(block: Block) -> str:
 
 
 def _line(line: Line) -> str:
-    return line.raw or " ".join(word(each) for each in line.words)
+    return line.raw or " ".join(each if isinstance(each, Encoded) else word(each) for each in line.words)
 
 
 def _comment(text: str) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 from dockgate.haproxy.access_log import ID
 from dockgate.haproxy.limits import connection_limits, request_limits
+from dockgate.haproxy.pages import MAINTAINERS, closed, payload
 from dockgate.haproxy.tree import Line, line, milliseconds
 from dockgate.haproxy.words import literal_format, pattern
 from dockgate.model.desired import Listen, Route, Vip
@@ -51,7 +52,10 @@ def request_rules(vip: Vip) -> Iterator[Line]:
     if vip.http.request_id:
         yield from _request_id(vip)
     yield from _matched(vip)
-    yield from _refusals("vip", vip.clients, ())
+    yield from _refusals(vip, "vip", vip.clients, ())
+    if vip.maintenance:
+        yield from _prefixes(MAINTAINERS, vip.maintenance.allow, vip.maintenance.source)
+        yield from closed(vip)
     yield from request_limits(vip, "vip", vip.http, ())
     for redirect in vip.http.redirects:
         yield _redirect(redirect)
@@ -59,7 +63,7 @@ def request_rules(vip: Vip) -> Iterator[Line]:
     for number, route in enumerate(vip.routes):
         here = _on_route(number)
         yield from _client_lists(f"route{number}", route.clients)
-        yield from _refusals(f"route{number}", route.clients, here)
+        yield from _refusals(vip, f"route{number}", route.clients, here)
         yield from request_limits(vip, f"route{number}", route.http, here)
         yield from _changes(route.http, here)
         yield from _path_change(route, here)
@@ -199,9 +203,10 @@ def _unwanted(name: str, clients: Clients) -> Iterator[tuple[str, ...]]:
         yield "if", f"!{name}_allow"
 
 
-def _refusals(name: str, clients: Clients, here: tuple[str, ...]) -> Iterator[Line]:
+def _refusals(vip: Vip, name: str, clients: Clients, here: tuple[str, ...]) -> Iterator[Line]:
     for keyword, *condition in _unwanted(name, clients):
-        yield line("http-request", "deny", "status", 403, keyword, *here, *condition, origin=clients.source)
+        answer = ("status", "403", *payload(vip, 403, "not from this address"))
+        yield line("http-request", "deny", *answer, keyword, *here, *condition, origin=clients.source)
 
 
 def _redirect(redirect: Redirect) -> Line:

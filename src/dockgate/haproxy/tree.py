@@ -29,7 +29,7 @@ class Line:
 
 
 def line(*words: str | int, origin: Source | None = None) -> Line:
-    return Line(tuple(str(each) for each in words), origin)
+    return Line(tuple(each if isinstance(each, str) else str(each) for each in words), origin)
 
 
 def own_lines(snippets: Iterable[Snippet]) -> Iterator[Line]:

@@ -13,6 +13,7 @@ import re
 from functools import lru_cache
 
 _BARE = re.compile(r"[A-Za-z0-9_./:@,=+*?!%&<>{}()\[\]|~^;-]+")
+_PLAIN = re.compile(r"[A-Za-z0-9_./:@,=+*?!&<>(){}|~^;-]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _NAME = re.compile(r"[A-Za-z0-9_.:-]+")
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9_])?")
@@ -26,6 +27,19 @@ def word(value: str) -> str:
     if _BARE.fullmatch(value):
         return value
     return "'" + value.replace("'", "'\\''") + "'"
+
+
+class Encoded(str):
+    """Text that ``encode`` made: already as it stands in haproxy.cfg."""
+
+    __slots__ = ()
+
+
+def encode(content: bytes) -> Encoded:
+    """Any bytes but NUL as one word, by HAProxy's own escapes; nothing in it is expanded. Raises ValueError for NUL."""
+    if b"\0" in content:
+        raise ValueError("a NUL byte cannot stand in haproxy.cfg")
+    return Encoded("".join(chr(byte) if _PLAIN.fullmatch(chr(byte)) else f"\\x{byte:02x}" for byte in content))
 
 
 def literal_format(value: str) -> str:

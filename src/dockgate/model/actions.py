@@ -57,7 +57,7 @@ class ServerChange:
 @dataclass(frozen=True)
 class TlsQuestion:
     """A request over TLS. ``name``: the server name asked for, "" for none. ``shown``: SHA-256 fingerprints, of which
-    the certificate that comes back must have one. ``needs_client``: there is no answer without a client's."""
+    the certificate that comes back must have one; empty: any. ``needs_client``: no answer without a client's."""
 
     name: str = ""
     shown: tuple[str, ...] = field(default=(), repr=False)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, TypeAlias
 
-from .http import Clients, Connections, HeaderMatch, Http, Snippet
+from .http import Clients, Connections, HeaderMatch, Http, Maintenance, Snippet
 from .policy import Firewall
 from .source import NOWHERE, Source
 from .tls import MembersTls, Tls, TlsFile, each_once
@@ -275,7 +275,7 @@ class Vip:
 
     ``hosts``: names of the hosts that run its load balancer. ``address``: an IPv4 address of its own that is put on the
     load balancer's host (then there is one host), or None: the hosts' own addresses. ``routes``: HTTP listeners only.
-    ``snippets``: further lines of each of its frontends.
+    ``snippets``: further lines of each of its frontends. ``maintenance``: its HTTP ports are closed to most.
     """
 
     name: str
@@ -291,6 +291,7 @@ class Vip:
     http: Http = Http()
     log: Literal["text", "json"] = "text"
     snippets: tuple[Snippet, ...] = ()
+    maintenance: Maintenance | None = None
     source: Source = _source()
 
     def pools(self) -> tuple[str, ...]:

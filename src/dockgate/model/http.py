@@ -92,6 +92,26 @@ class Auth:
 
 
 @dataclass(frozen=True)
+class Page:
+    """An answer of the load balancer itself. ``content``: its bytes, none of them NUL. ``place``: the user's file."""
+
+    content_type: str
+    content: bytes = field(repr=False)
+    place: str = ""
+    source: Source = _source()
+
+
+@dataclass(frozen=True)
+class Maintenance:
+    """Everybody but ``allow`` (prefixes) gets 503. ``page`` None: a line of text. ``retry_after_s`` 0: not said."""
+
+    page: Page | None = None
+    allow: tuple[str, ...] = ()
+    retry_after_s: int = 0
+    source: Source = _source()
+
+
+@dataclass(frozen=True)
 class Snippet:
     """A line of haproxy.cfg that the user wrote, one line of printable characters, used as it stands."""
 
@@ -114,7 +134,8 @@ class Http:
     """``strip_path``: the route's own path is taken off before a member sees the request; ``add_path`` is put before
     what is left. ``request_id``: every request gets an X-Request-ID, which its answer repeats.
     ``max_body``: bytes of a request's body. ``max_headers``: bytes of its headers. ``timeout_ms``: a member's silence,
-    instead of its pool's. ``compression``: texts are sent as gzip to who takes it."""
+    instead of its pool's. ``compression``: texts are sent as gzip to who takes it. ``errors``: pages of
+    the load balancer's own answers, by status, sorted."""
 
     request_headers: Headers = Headers()
     response_headers: Headers = Headers()
@@ -128,4 +149,5 @@ class Http:
     timeout_ms: int | None = None
     auth: Auth | None = None
     compression: bool = False
+    errors: tuple[tuple[int, Page], ...] = ()
     source: Source = _source()

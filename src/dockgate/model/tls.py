@@ -22,8 +22,8 @@ class TlsFile:
     to the folder of ``dockgate.yaml``. ``kind`` certificate: with its chain and key; authority: certificates only.
 
     ``names``: DNS names and addresses that it is for. ``fingerprint``: SHA-256 of the certificate itself, hexadecimal.
-    ``expires``: seconds since 1970. ``expired``: it had when the file was read; what runs with it already goes on, and
-    nobody else gets it.
+    ``expires``: seconds since 1970. ``term``: how that stood when the file was read; "soon" is within two weeks. What
+    runs with a certificate whose term is over goes on, and nobody else gets it.
     """
 
     name: str
@@ -33,11 +33,28 @@ class TlsFile:
     names: tuple[str, ...] = ()
     fingerprint: str = ""
     expires: int = 0
-    expired: bool = field(default=False, compare=False)
+    term: Literal["good", "soon", "over"] = field(default="good", compare=False)
     source: Source = field(default=NOWHERE, compare=False, repr=False)
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.places[0]}"
+        return f"{self.kind} {self.label}"
+
+    @property
+    def self_signed(self) -> bool:
+        """Made when it is put into a volume: each load balancer has its own, and ``digest`` is a word for any."""
+        return not self.places
+
+    @property
+    def label(self) -> str:
+        return self.places[0] if self.places else "self-signed"
+
+    def is_among(self, there: Iterable[tuple[str, str]]) -> bool:
+        """``there``: names and digests of what a volume holds."""
+        return any(name == self.name and (self.self_signed or digest == self.digest) for name, digest in there)
+
+    @property
+    def expired(self) -> bool:
+        return self.term == "over"
 
 
 @dataclass(frozen=True)

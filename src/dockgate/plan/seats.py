@@ -190,7 +190,7 @@ def _expired(seat: Seat) -> Iterator[tuple[str, str]]:
     """It keeps what it has, also an expired certificate; it gets none."""
     there = seat.balancer.tls_files if seat.balancer else ()
     for file in seat.target.tls_files:
-        if file.expired and (file.name, file.digest) not in there:
+        if file.expired and not file.is_among(there):
             yield f"{file} has expired", "renew it; what runs goes on with what it has"
 
 

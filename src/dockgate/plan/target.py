@@ -98,9 +98,13 @@ def address_spec(project: str, vip: Vip) -> NetworkSpec | None:
 
 
 def proof_requests(desired: Desired, vip: Vip, address: str) -> tuple[ProofRequest, ...]:
-    """One request for every listener's default pool and for every route, but for those that chance decides."""
+    """One request for every listener's default pool and for every route, but for those that chance decides. A port in
+    maintenance has no pool that must answer."""
     requests: list[ProofRequest] = []
     for listen in vip.listens:
+        if vip.maintenance and listen.mode == "http" and not listen.redirect:
+            requests.append(ProofRequest(address, listen.port, "http", pool="", tls=tls_question(listen)))
+            continue
         if listen.pool:
             path = _check_path(desired.pool(listen.pool))
             tls = tls_question(listen)
@@ -127,10 +131,11 @@ def proof_requests(desired: Desired, vip: Vip, address: str) -> tuple[ProofReque
 
 
 def tls_question(listen: Listen, name: str = "") -> TlsQuestion | None:
-    """What a port that speaks TLS must show: one of the certificates that the file has for it."""
+    """What a port that speaks TLS must show: one of the certificates that the file has for it, or any where it makes
+    one by itself."""
     if listen.tls is None:
         return None
-    shown = tuple(certificate.fingerprint for certificate in listen.tls.certificates)
+    shown = tuple(each.fingerprint for each in listen.tls.certificates if not each.self_signed)
     return TlsQuestion(name, shown, listen.tls.clients is not None and listen.tls.clients.required)
 
 

@@ -16,7 +16,7 @@ from dockgate.plan.seats import Seat
 def put_tls_files(seat: Seat, group: str) -> list[Step]:
     """Before the configuration that names them is judged."""
     there = dict(seat.balancer.tls_files) if seat.balancer else {}
-    files = tuple(file for file in seat.target.tls_files if there.get(file.name) != file.digest)
+    files = tuple(file for file in seat.target.tls_files if not file.is_among(there.items()))
     if not files:
         return []
     live = tuple(file for file in files if file.name in there and file.kind == "certificate") if is_up(seat) else ()

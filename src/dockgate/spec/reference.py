@@ -20,6 +20,8 @@ _SECTIONS = (
     ("CertificateSpec", "vips.NAME.listen[].tls.certificates[]"),
     ("ClientCertificatesSpec", "vips.NAME.listen[].tls.clients"),
     ("RouteSpec", "vips.NAME.routes[]"),
+    ("MaintenanceSpec", "vips.NAME.maintenance"),
+    ("ErrorSpec", "vips.NAME.http.errors[]"),
     ("HeaderMatchSpec", "vips.NAME.routes[].header"),
     ("ClientsSpec", "vips.NAME.clients, vips.NAME.routes[].clients"),
     ("VipHttpSpec", "vips.NAME.http"),

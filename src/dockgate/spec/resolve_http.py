@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dockgate.model.http import Auth, Clients, Connections, Header, Headers, Http, RateLimit, Redirect, Snippet, User
+from dockgate.model.http import (
+    Auth,
+    Clients,
+    Connections,
+    Header,
+    Headers,
+    Http,
+    Maintenance,
+    Page,
+    RateLimit,
+    Redirect,
+    Snippet,
+    User,
+)
 
 from .job import Job
 from .path import Path, dotted
@@ -14,14 +27,23 @@ from .schema_http import (
     AuthSpec,
     ClientsSpec,
     ConnectionsSpec,
+    ErrorSpec,
     HeadersSpec,
     HttpSpec,
+    MaintenanceSpec,
     RateLimitSpec,
     RedirectSpec,
     RouteHttpSpec,
     VipHttpSpec,
 )
-from .secrets import password_hash
+from .secrets import SecretUnavailable, password_hash
+
+MOST_PAGE = 8 << 10
+PAGE_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".txt": "text/plain; charset=utf-8",
+    ".json": "application/json",
+}
 
 
 def clients(job: Job, at: Path, spec: ClientsSpec | None) -> Clients:
@@ -52,6 +74,7 @@ def vip_http(job: Job, at: Path, spec: VipHttpSpec | None) -> Http:
         shared,
         request_id=spec.request_id,
         compression=spec.compression,
+        errors=_errors(job, (*at, "errors"), spec.errors),
         redirects=_redirects(job, (*at, "redirects"), spec.redirects),
     )
 
@@ -65,6 +88,43 @@ def route_http(job: Job, at: Path, spec: RouteHttpSpec | None, path: str | None)
         job.problem((*at, "strip_path"), what, "give the route a 'path', or leave this out")
     shared = _shared(job, at, spec)
     return replace(shared, strip_path=spec.strip_path, add_path=(spec.add_path or "").rstrip("/") or None)
+
+
+def maintenance(job: Job, at: Path, spec: MaintenanceSpec | None) -> Maintenance | None:
+    if spec is None:
+        return None
+    return Maintenance(
+        page=_page(job, (*at, "page"), spec.page) if spec.page else None,
+        allow=tuple(sorted(set(spec.allow))),
+        retry_after_s=-(-(spec.retry_after or 0) // 1000),
+        source=job.tree.key(*at),
+    )
+
+
+def _errors(job: Job, at: Path, specs: list[ErrorSpec]) -> tuple[tuple[int, Page], ...]:
+    made: dict[int, Page] = {}
+    for index, spec in enumerate(specs):
+        if spec.status in made:
+            job.problem((*at, index, "status"), f"{dotted(at)} has two pages for {spec.status}", "keep one")
+        made.setdefault(spec.status, _page(job, (*at, index, "page"), spec.page))
+    return tuple(sorted(made.items()))
+
+
+def _page(job: Job, at: Path, place: str) -> Page:
+    kind = next((kind for end, kind in PAGE_TYPES.items() if place.lower().endswith(end)), None)
+    if kind is None:
+        job.problem(at, f"{quote(place)} is no page", f"its name must end with {', '.join(PAGE_TYPES)}")
+    try:
+        content = job.key_files.read(place)
+    except SecretUnavailable as error:
+        job.problem(at, error.what, error.hint)
+        content = b""
+    if len(content) > MOST_PAGE:
+        what = f"{quote(place)} has {len(content)} bytes, and a page may have {MOST_PAGE}"
+        job.problem(at, what, "put pictures and styles elsewhere: HAProxy keeps an answer of its own in 16 KB")
+    if b"\0" in content:
+        job.problem(at, f"{quote(place)} is no text", "a page has no NUL bytes")
+    return Page(kind or "", content, place, job.tree.value(*at))
 
 
 def _shared(job: Job, at: Path, spec: HttpSpec) -> Http:

@@ -16,13 +16,15 @@ from dockgate.model.desired import Listen, SniRoute, Vip
 from dockgate.model.tls import ClientCertificates, MembersTls, Tls, TlsFile, covers
 
 from .job import Job
-from .path import Path
+from .path import Path, dotted
 from .pem import BadPem, Bundle, authority, bundle
 from .problems import quote
 from .schema import ListenSpec, VipSpec
 from .schema_tls import CertificateSpec, MembersTlsSpec, TlsSpec
 from .secrets import SecretUnavailable
 
+SELF_SIGNED = "self-signed"
+"""Instead of a digest: what it will be is not known before it is made."""
 SOON_S = 14 * 86_400
 
 
@@ -34,12 +36,30 @@ def resolve_tls(job: Job, path: Path, spec: TlsSpec) -> Tls:
             file = _file(job, at, places, "certificate")
             if file:
                 found.setdefault(file.name, file)
+    if spec.self_signed:
+        made = _self_signed(job, path)
+        found[made.name] = made
+    if bool(spec.certificates) == spec.self_signed and job.tree.whole(*path, "certificates"):
+        what = f"{dotted(path)} has {'both' if spec.self_signed else 'neither'} certificates and self_signed"
+        job.problem(path, what, "write certificates: [{cert: …, key: …}], or self_signed: true for a lab", at_key=True)
     clients = None
     if spec.clients:
         signer = _file(job, (*path, "clients", "authority"), (spec.clients.authority,), "authority")
         clients = ClientCertificates(signer, spec.clients.verify == "required") if signer else None
     days = spec.hsts_days or 0
     return Tls(tuple(found.values()), spec.minimum or Tls.minimum, days * 86_400, clients)
+
+
+def _self_signed(job: Job, path: Path) -> TlsFile:
+    """For the hosts of the VIP's routes, and for every address on which it can be asked."""
+    vip = job.spec.vips[str(path[1])]
+    hosts = job.spec.hosts or {}
+    homes = [hosts[name] for name in vip.hosts or hosts if name in hosts]
+    addresses = [vip.address] if vip.address else [home.address for home in homes]
+    names = sorted({route.host for route in vip.routes if route.host} | {each for each in addresses if each})
+    names = names or ["localhost"]
+    digest = hashlib.sha256(" ".join(names).encode()).hexdigest()
+    return TlsFile(f"self-signed-{digest[:12]}.pem", SELF_SIGNED, (), names=tuple(names), source=job.tree.key(*path))
 
 
 def resolve_sni(job: Job, path: Path, spec: ListenSpec) -> tuple[SniRoute, ...]:
@@ -126,11 +146,9 @@ def _file(job: Job, at: Path, places: tuple[str, ...], kind: Literal["certificat
     except BadPem as error:
         job.problem(at, f"{kind} {quote(places[0])}: {error.what}", error.hint)
         return None
-    expired = made.expires <= job.key_files.now
-    if expired:
-        source = job.tree.value(*at)
-        job.findings.outdate(source, f"{quote(places[0])} has expired at {_date(made.expires)}", "renew it")
-    elif not _is_valid_now(job, at, places[0], made):
+    if made.begins > job.key_files.now:
+        what = f"{quote(places[0])} is not valid before {_date(made.begins)}"
+        job.problem(at, what, "look at this machine's clock")
         return None
     digest = hashlib.sha256(made.content).hexdigest()
     return TlsFile(
@@ -141,19 +159,21 @@ def _file(job: Job, at: Path, places: tuple[str, ...], kind: Literal["certificat
         names=made.names if kind == "certificate" else (),
         fingerprint=made.fingerprint,
         expires=made.expires,
-        expired=expired,
+        term=_term(job, at, places[0], made),
         source=job.tree.value(*at),
     )
 
 
-def _is_valid_now(job: Job, at: Path, place: str, made: Bundle) -> bool:
+def _term(job: Job, at: Path, place: str, made: Bundle) -> Literal["good", "soon", "over"]:
     now = job.key_files.now
-    if made.begins > now:
-        job.problem(at, f"{quote(place)} is not valid before {_date(made.begins)}", "look at this machine's clock")
-        return False
+    if made.expires <= now:
+        source = job.tree.value(*at)
+        job.findings.outdate(source, f"{quote(place)} has expired at {_date(made.expires)}", "renew it")
+        return "over"
     if made.expires < now + SOON_S:
         job.note(at, f"{quote(place)} expires at {_date(made.expires)}")
-    return True
+        return "soon"
+    return "good"
 
 
 def _date(seconds: float) -> str:

@@ -12,7 +12,7 @@ from dockgate.model.http import HeaderMatch
 from .job import Job
 from .path import Path
 from .problems import quote
-from .resolve_http import clients, connections, route_http, snippets, vip_http
+from .resolve_http import clients, connections, maintenance, route_http, snippets, vip_http
 from .resolve_secret import read_password
 from .resolve_tls import check_names, check_redirects, resolve_sni, resolve_tls
 from .schema import RouteSpec, StatsSpec, VipSpec
@@ -43,6 +43,7 @@ def _vip(job: Job, name: str, spec: VipSpec, hosts: dict[str, Host]) -> Vip:
         trusted_proxies=tuple(sorted(set(spec.trusted_proxies or ()))),
         log=spec.log,
         http=vip_http(job, (*path, "http"), spec.http),
+        maintenance=maintenance(job, (*path, "maintenance"), spec.maintenance),
         snippets=snippets(job, (*path, "snippets"), spec.snippets),
         source=job.tree.key(*path),
     )
@@ -188,7 +189,7 @@ def _check_modes(job: Job, path: Path, spec: VipSpec, vip: Vip) -> None:
     timeouts = spec.timeouts.model_fields_set & {"request", "keep_alive"}
     only_http: list[tuple[str, ...]] = [("timeouts", key) for key in sorted(timeouts)]
     only_http += [("routes",)] * bool(spec.routes) + [("stats",)] * bool(spec.stats)
-    only_http += [("http",)] * (spec.http is not None)
+    only_http += [("http",)] * (spec.http is not None) + [("maintenance",)] * (spec.maintenance is not None)
     for keys in only_http:
         what = f"vips.{path[1]}.{'.'.join(keys)} needs a port with mode http, and all ports of this VIP are tcp"
         job.problem((*path, *keys), what, "remove it, or change a port's mode", at_key=True)

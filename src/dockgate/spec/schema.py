@@ -15,7 +15,7 @@ from dockgate.model import desired, policy
 
 from . import rules, rules_firewall, rules_http
 from .schema_base import Model, SecretSpec, ShortModel, milliseconds, optional
-from .schema_http import ClientsSpec, ConnectionsSpec, HeaderMatchSpec, RouteHttpSpec, VipHttpSpec
+from .schema_http import ClientsSpec, ConnectionsSpec, HeaderMatchSpec, MaintenanceSpec, RouteHttpSpec, VipHttpSpec
 from .schema_tls import MembersTlsSpec, TlsSpec
 
 LOCAL_ENGINE = "unix:///var/run/docker.sock"
@@ -113,6 +113,14 @@ class VipTimeoutsSpec(Model):
     )
 
 
+def _false_is_none(value: object) -> object:
+    return None if value is False else value
+
+
+def _true_is_all(value: object) -> object:
+    return {} if value is True else _false_is_none(value)
+
+
 class VipSpec(Model):
     """A virtual IP: where clients connect. Each has a load balancer container of its own on each of its hosts."""
 
@@ -137,6 +145,9 @@ class VipSpec(Model):
         "`Forwarded`, and PROXY where a port accepts it. From everybody else these are removed."
     )
     http: VipHttpSpec | None = optional("What is done with requests and answers on HTTP ports.")
+    maintenance: Annotated[MaintenanceSpec | None, BeforeValidator(_true_is_all)] = optional(
+        "HTTP ports answer 503 to everybody, or to all but some; `true` is enough."
+    )
     snippets: list[rules_http.SnippetText] = Field(
         default_factory=list,
         description="For experts: lines of haproxy.cfg that are put into each of its frontends as they stand.",
@@ -226,14 +237,6 @@ class StickySpec(ShortModel):
     expire: rules.Duration | None = optional(
         "How long after its last request an address is forgotten (`client`).", milliseconds(desired.Sticky.expire_ms)
     )
-
-
-def _false_is_none(value: object) -> object:
-    return None if value is False else value
-
-
-def _true_is_all(value: object) -> object:
-    return {} if value is True else _false_is_none(value)
 
 
 class PoolSpec(Model):

@@ -83,6 +83,29 @@ class AuthSpec(Model):
     realm: rules_http.Realm | None = optional("What a browser shows when it asks.", http.Auth.realm)
 
 
+class ErrorSpec(Model):
+    """A page for an answer that the load balancer gives by itself. A member's own answers are left alone."""
+
+    status: Literal[400, 403, 404, 408, 411, 413, 429, 431, 500, 502, 503, 504] = Field(
+        description="Of which answer: 503 when no member is up, 504 when one is too slow, 404 without a route, …"
+    )
+    page: rules.SecretFile = Field(
+        description="The file beside this one that is sent: .html, .txt or .json, at most 8 KB."
+    )
+
+
+class MaintenanceSpec(Model):
+    """All requests of a VIP's HTTP ports get 503. `true` alone is enough."""
+
+    page: rules.SecretFile | None = optional(
+        "The file beside this one that is sent: .html, .txt or .json, at most 8 KB. Without it, a line of text."
+    )
+    allow: list[rules_firewall.Prefix] = Field(
+        default_factory=list, description="Who gets through all the same, by address."
+    )
+    retry_after: rules.Duration | None = optional("What is said in `Retry-After`. Without it, nothing.")
+
+
 class ConnectionsSpec(Model):
     """How many connections each port of a VIP takes at once."""
 
@@ -129,5 +152,8 @@ class VipHttpSpec(HttpSpec):
     )
     compression: bool = Field(
         default=False, description="Whether texts are sent compressed (gzip) to clients that take it."
+    )
+    errors: list[ErrorSpec] = Field(
+        default_factory=list, description="Pages instead of the load balancer's own answers."
     )
     redirects: list[RedirectSpec] = Field(default_factory=list, description="Requests that are sent elsewhere.")

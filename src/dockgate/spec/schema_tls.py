@@ -54,9 +54,14 @@ class TlsSpec(Model):
     itself under `run`), without a reload and without a closed connection."""
 
     certificates: list[CertificateSpec] = Field(
-        min_length=1,
+        default_factory=list,
         description="The one that fits the name that the client asks for is shown, else the first. RSA and ECDSA "
         "for the same name may stand side by side.",
+    )
+    self_signed: bool = Field(
+        default=False,
+        description="Instead of `certificates`, for labs: each load balancer makes one of its own, which no client "
+        "trusts.",
     )
     minimum: Annotated[Literal["1.2", "1.3"] | None, rules.VersionNumber] = optional("Oldest version.", Tls.minimum)
     hsts_days: rules.Days | None = optional(

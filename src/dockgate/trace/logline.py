@@ -15,6 +15,12 @@ _LINE = re.compile(
 )
 
 
+_TCP_LINE = re.compile(
+    r"(?P<client>[0-9a-f.:]+):(?P<port>\d+) \[[^\]]+\] (?P<frontend>\S+?)~? (?P<pool>[^\s/]+)/(?P<server>\S+)"
+    r" (?P<times>-?\d+/-?\d+/\+?-?\d+) \+?\d+ (?P<ending>\S{2}) \d+/\d+/\d+/\d+/\+?(?P<retries>\d+) "
+)
+
+
 def find(lines: Iterable[str], port: int, frontend: str) -> LogLine | None:
     """The last line of the frontend with this client port."""
     found = None
@@ -25,13 +31,14 @@ def find(lines: Iterable[str], port: int, frontend: str) -> LogLine | None:
 
 
 def _text(line: str, port: int, frontend: str) -> LogLine | None:
-    match = _LINE.search(line)
+    match = _LINE.search(line) or _TCP_LINE.search(line)
     if match is None or int(match["port"]) != port or match["frontend"] != frontend:
         return None
-    request, queue, connect, response, total = (int(text.lstrip("+")) for text in match["times"].split("/"))
+    times = [int(text.lstrip("+")) for text in match["times"].split("/")]
+    request, queue, connect, response, total = times if len(times) == 5 else (-1, *times[:2], -1, times[2])
     return LogLine(
         match["client"], match["frontend"], match["pool"], match["server"], request, queue, connect, response,
-        total, int(match["status"]), match["ending"], int(match["retries"]),
+        total, int(match.groupdict().get("status", 0)), match["ending"], int(match["retries"]),
     )  # fmt: skip
 
 
@@ -42,11 +49,11 @@ def _json(line: str, port: int, frontend: str) -> LogLine | None:
         if int(said["port"]) != port or str(said["listener"]).rstrip("~") != frontend:
             return None
         request, queue, connect, response, total = (
-            int(said[f"{name}_ms"]) for name in ("request", "queue", "connect", "answer", "total")
+            int(said.get(f"{name}_ms", -1)) for name in ("request", "queue", "connect", "answer", "total")
         )
         return LogLine(
             str(said["client"]), frontend, str(said["pool"]), str(said["member"]), request, queue, connect, response,
-            total, int(said["status"]), str(said["ended"]), int(said["retries"]),
+            total, int(said.get("status", 0)), str(said["ended"]), int(said["retries"]),
         )  # fmt: skip
     except (ValueError, KeyError, TypeError):
         return None

@@ -8,6 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
+from dockgate.haproxy.sessions import OpenSession
+from dockgate.model.desired import Mode
+
 HERE = ""
 """The seat where dockgate itself runs; every other one is a host of the file."""
 HOST = "host"
@@ -18,7 +21,8 @@ Kind: TypeAlias = Literal["client", "host", "container", "overlay"]
 @dataclass(frozen=True)
 class Request:
     """What is asked. ``vantage``: a host of the file, or HERE. ``container``: the one there that asks, "" when it is
-    the host. ``address``: IPv4, what the URL's host resolved to."""
+    the host. ``address``: IPv4, what the URL's host resolved to. ``tls``: https; no certificate is refused. ``mode``
+    tcp: a connection that opens and says nothing."""
 
     url: str
     host: str
@@ -27,6 +31,12 @@ class Request:
     path: str = "/"
     vantage: str = HERE
     container: str = ""
+    tls: bool = False
+    mode: Mode = "http"
+
+    @property
+    def asked(self) -> str:
+        return f"{'GET' if self.mode == 'http' else 'connection to'} {self.url}"
 
     @property
     def asker(self) -> str:
@@ -109,7 +119,9 @@ class Stop:
 @dataclass(frozen=True)
 class Prediction:
     """From the file and the engines alone. ``pool``: where it goes; ``chances``: other pools that may get it instead,
-    by a route's ``percent``. ``servers``: of all of them. ``stop``: why it cannot arrive."""
+    by a route's ``percent``. ``servers``: of all of them. ``stop``: why it cannot arrive.
+    ``certificates``: fingerprint and file of each that the port may show. ``sealed``: members are spoken to by TLS.
+    ``wrongly``: the port is asked in another way than it is there for, and how to ask it."""
 
     request: Request
     vip: str = ""
@@ -121,6 +133,9 @@ class Prediction:
     servers: tuple[Server, ...] = ()
     stop: Stop | None = None
     chances: tuple[str, ...] = ()
+    certificates: tuple[tuple[str, str], ...] = ()
+    sealed: bool = False
+    wrongly: Stop | None = None
 
     def server(self, name: str, pool: str = "") -> Server | None:
         """``pool``: the backend that HAProxy's log names, "" for any."""
@@ -208,7 +223,8 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Answer:
-    """How the request ended for whoever sent it. ``outcome``: answered, closed, silent, dropped, refused, …"""
+    """How the request ended for whoever sent it. ``outcome``: answered, open (mode tcp), closed, silent, dropped, …
+    ``tls``: version, "" for plain text; ``shown``: SHA-256 of the certificate that came, hexadecimal."""
 
     outcome: str
     status: int = 0
@@ -217,11 +233,14 @@ class Answer:
     at: int = 0
     connect_us: int = 0
     total_us: int = 0
+    tls: str = ""
+    shown: str = ""
 
 
 @dataclass(frozen=True)
 class LogLine:
-    """HAProxy's line for this request; times in milliseconds, -1 where it did not come that far."""
+    """HAProxy's line for this request; times in milliseconds, -1 where it did not come that far or there is none.
+    ``status`` 0: mode tcp."""
 
     client: str
     frontend: str
@@ -241,7 +260,7 @@ class LogLine:
 class Evidence:
     """Everything that was found. ``blind``: why a place could not be watched, by its key. ``listeners``: port, process
     id and command by place. ``routes``: words of the kernel about the way on from a place. ``connections``: conntrack's
-    tuples there and back, by seat."""
+    tuples there and back, by seat. ``held``: HAProxy's own word on the connection while it was open (mode tcp)."""
 
     port: int
     answer: Answer
@@ -252,6 +271,7 @@ class Evidence:
     blind: tuple[tuple[tuple[str, str], str], ...] = ()
     routes: tuple[tuple[tuple[str, str], str], ...] = ()
     connections: tuple[tuple[str, Ends, Ends], ...] = ()
+    held: OpenSession | None = None
 
 
 # --- both together

@@ -28,7 +28,7 @@ def picture(walk: Walk) -> str:
         y += ROW
     width, height = LEFT * 2 + COLUMN * max(0, len(places) - 1), y + 40
     width = max(width, 640)
-    title = f"Walk of GET {walk.prediction.request.url}"
+    title = f"Walk of {walk.prediction.request.asked}"
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
         f' font-family="{escape(FONT)}" font-size="11" role="img" aria-labelledby="title desc">',

@@ -30,6 +30,7 @@ def predict(desired: Desired, observed: Observed, request: Request) -> Predictio
     place = Place(host.name, f"pid:{balancer.pid}", "container", balancer.name)
     hops = tuple(_first_session(observed, host, balancer, place, listen, request))
     pool, chances = _pools(vip, listen, request)
+    wrongly = _spoken_wrongly(host, balancer, listen, request) or _in_maintenance(host, balancer, vip, listen)
     running = _running(host, balancer)
     servers = tuple(
         _server(observed, host, place, balancer, state, desired)
@@ -45,8 +46,14 @@ def predict(desired: Desired, observed: Observed, request: Request) -> Predictio
         balancer=place,
         hops=hops,
         servers=servers,
-        stop=_hindrance(host, balancer, pool, tuple(s for s in servers if s.pool == backend_name(pool)), running),
+        stop=wrongly
+        or _hindrance(
+            host, balancer, request, pool, tuple(s for s in servers if s.pool == backend_name(pool)), running
+        ),
         chances=chances,
+        wrongly=wrongly,
+        sealed=bool(pool) and desired.pool(pool).tls is not None,
+        certificates=tuple((each.fingerprint, each.label) for each in listen.tls.certificates) if listen.tls else (),
     )
 
 
@@ -71,10 +78,10 @@ def _entry(desired: Desired, observed: Observed, request: Request) -> tuple[Obse
     for vip in desired.vips:
         if name in vip.hosts and (vip.address or request.address) == request.address:
             for listen in vip.listens:
-                if listen.port == request.port and listen.mode == "http":
+                if listen.port == request.port:
                     return host, vip, listen
     way = _direct(observed, host, request)
-    why = f"no VIP of the file listens on {request.address}:{request.port} for HTTP"
+    why = f"no VIP of the file listens on {request.address}:{request.port}"
     ports = sorted({listen.port for vip in desired.vips if name in vip.hosts for listen in vip.listens})
     hint = f"ports of VIPs on {name}: {', '.join(map(str, ports)) or 'none'}"
     return Prediction(request, hops=way, stop=Stop(f"host {name}", why, hint))
@@ -101,14 +108,59 @@ def _running(host: ObservedHost, balancer: Container) -> RunningHaproxy | None:
     return seen.running if seen is not None and isinstance(seen.running, RunningHaproxy) else None
 
 
+def _spoken_wrongly(host: ObservedHost, balancer: Container, listen: Listen, request: Request) -> Stop | None:
+    """What the port answers by itself because it was spoken to in another way than it is there for."""
+    where, port = f"container {balancer.name} on {host.name}", f"port {listen.port} of the VIP"
+    rest = f"{request.path}"
+    if listen.mode == "http" and request.mode == "tcp":
+        hint = f"dockgate trace {_scheme(listen)}://{request.host}:{listen.port}/"
+        return Stop(where, f"{port} waits for a request", hint)
+    if listen.mode == "tcp":
+        # What it passes on unread may be a request all the same, in TLS or not.
+        if _scheme(listen) == "tls" and not request.tls:
+            return Stop(where, f"{port} speaks TLS", f"dockgate trace tls://{request.host}:{listen.port}")
+        return None
+    if listen.redirect is not None and not request.tls:
+        why = f"{port} sends every request on to port {listen.redirect} by HTTPS"
+        return Stop(where, why, f"dockgate trace https://{request.host}:{listen.redirect}{rest}")
+    if listen.tls is not None and not request.tls:
+        return Stop(where, f"{port} speaks TLS", f"dockgate trace https://{request.host}:{listen.port}{rest}")
+    if listen.tls is None and request.tls:
+        return Stop(where, f"{port} speaks no TLS", f"dockgate trace http://{request.host}:{listen.port}{rest}")
+    return None
+
+
+def _in_maintenance(host: ObservedHost, balancer: Container, vip: Vip, listen: Listen) -> Stop | None:
+    """Of who gets through all the same nothing is foretold."""
+    if vip.maintenance is None or vip.maintenance.allow or listen.mode == "tcp":
+        return None
+    where = f"container {balancer.name} on {host.name}"
+    return Stop(where, "the VIP is in maintenance", f"take `maintenance` out of the file ({vip.maintenance.source})")
+
+
+def _scheme(listen: Listen) -> str:
+    """How the port wants to be asked."""
+    if listen.mode == "tcp":
+        return "tls" if listen.tls or (listen.sni and not listen.pool) else "tcp"
+    return "https" if listen.tls else "http"
+
+
 def _hindrance(
-    host: ObservedHost, balancer: Container, pool: str, servers: tuple[Server, ...], running: RunningHaproxy | None
+    host: ObservedHost,
+    balancer: Container,
+    request: Request,
+    pool: str,
+    servers: tuple[Server, ...],
+    running: RunningHaproxy | None,
 ) -> Stop | None:
     where = f"container {balancer.name} on {host.name}"
     if balancer.state == "paused":
         return Stop(where, "the load balancer's container is paused", f"docker unpause {balancer.name}")
     if running is None:
         return Stop(where, "HAProxy does not answer on its socket", f"docker logs {balancer.name}")
+    if not pool and request.mode == "tcp":
+        why = f"the port passes TLS on by the name in it, and {request.host} is none of its names"
+        return Stop(where, f"{why}: HAProxy closes the connection", "see `sni`")
     if not pool:
         return Stop(where, "no route of the VIP matches this host and path, so HAProxy answers 404", "see `routes`")
     if not any(server.up for server in servers):
@@ -185,18 +237,23 @@ def _inner_port(balancer: Container, listen: Listen) -> int:
 
 def _pools(vip: Vip, listen: Listen, request: Request) -> tuple[str, tuple[str, ...]]:
     """The pool, and those that may get it instead. Our request has no header that a route could ask for."""
+    if listen.mode == "tcp":
+        named = (route.pool for route in listen.sni if request.tls and _is_host(route.host, request))
+        return next(named, listen.pool or ""), ()
     matching = [route for route in vip.routes if route.header is None and _matches(route, request)]
     first = next((number for number, route in enumerate(matching) if route.percent is None), len(matching))
     pool = matching[first].pool if first < len(matching) else listen.pool or ""
     return pool, tuple(sorted({route.pool for route in matching[:first] if route.percent} - {pool}))
 
 
-def _matches(route: Route, request: Request) -> bool:
+def _is_host(wanted: str, request: Request) -> bool:
     asked = request.host.lower().rstrip(".")
-    if route.host is not None:
-        wild = route.host.startswith("*.")
-        if not (asked.endswith(route.host[1:]) if wild else asked == route.host):
-            return False
+    return asked.endswith(wanted[1:]) if wanted.startswith("*.") else asked == wanted
+
+
+def _matches(route: Route, request: Request) -> bool:
+    if route.host is not None and not _is_host(route.host, request):
+        return False
     path = request.path.partition("?")[0]
     return route.path is None or f"{path}/".startswith(route.path.rstrip("/") + "/")
 

@@ -56,7 +56,7 @@ def _lines(walk: Walk) -> Iterator[tuple[str, str]]:
 
 def _head(walk: Walk) -> str:
     request = walk.prediction.request
-    asked = f"GET {request.url} from {request.asker}"
+    asked = f"{request.asked} from {request.asker}"
     if walk.evidence is None:
         return f"{asked}: predicted, nothing sent"
     answer = walk.evidence.answer
@@ -100,16 +100,21 @@ def _haproxy(walk: Walk) -> Iterator[tuple[str, str]]:
         return
     yield "", ""
     log = walk.evidence.log if walk.evidence else None
-    server = log.server if log else walk.chosen.name if walk.chosen else "none"
+    server = log.server if log and log.server != "<NOSRV>" else walk.chosen.name if walk.chosen else "none"
     words = "it may pick" if walk.evidence is None else "server"
     pool = log.pool if log else " or by chance ".join((prediction.pool, *prediction.chances))
     yield "bold", f"HAProxy: frontend {prediction.frontend}, pool {pool}, {words} {server}"
+    if walk.evidence is not None and walk.evidence.answer.tls:
+        known = dict(prediction.certificates)
+        shown = known.get(walk.evidence.answer.shown) or known.get("", "one that is not in the file")
+        yield "", f"    opens {walk.evidence.answer.tls}; certificate: {shown}"
     if walk.why:
         yield "", f"    why: {walk.why}"
     if log:
         times = (f"request {_log(log.request_ms)}, queue {_log(log.queue_ms)}, connect {_log(log.connect_ms)}, "
                  f"response {_log(log.response_ms)}, all {_log(log.total_ms)}; retries {log.retries}")  # fmt: skip
-        yield "", f"    {times}; status {log.status}, ended {log.ending}"
+        status = f"status {log.status}, " if log.status else ""
+        yield "", f"    {times}; {status}ended {log.ending}"
 
 
 def _back(steps: Iterable[Step]) -> Iterator[tuple[str, str]]:

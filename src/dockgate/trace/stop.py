@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from dockgate.haproxy.pools import backend_name
 
 from .model import Evidence, Step, Stop, Verdict, Walk
@@ -10,6 +12,7 @@ _HINTS = {
     "our rule": "allow it in the file's `firewall`, then `dockgate up`; `dockgate firewall show` lists the rules",
     "Docker's rule": "see which network or published port it belongs to: docker network inspect",
 }
+_UP = "start a member, or see why its check fails: dockgate status"
 
 
 def stop_of(walk: Walk) -> Stop | None:
@@ -22,6 +25,8 @@ def stop_of(walk: Walk) -> Stop | None:
         for verdict in step.verdicts:
             if verdict.verdict == "drop":
                 return _dropped(step, verdict)
+    if evidence.answer.connect_us and _misunderstood(walk, evidence):
+        return _not_spoken(walk, evidence)
     if evidence.log is not None:
         return _by_haproxy(walk, evidence)
     return _on_the_way(walk, evidence)
@@ -29,6 +34,8 @@ def stop_of(walk: Walk) -> Stop | None:
 
 def _arrived(walk: Walk, evidence: Evidence) -> bool:
     """A server's own answer, whatever its status; HAProxy's own 404 or 503 is none."""
+    if walk.prediction.request.mode == "tcp":
+        return evidence.held is not None and evidence.held.established and walk.chosen is not None
     if evidence.answer.outcome != "answered":
         return False
     if evidence.log is not None:
@@ -47,18 +54,43 @@ def _dropped(step: Step, verdict: Verdict) -> Stop:
     return Stop(where(step), f"{verdict.whose} dropped it: {verdict}", hint)
 
 
+def _misunderstood(walk: Walk, evidence: Evidence) -> bool:
+    """The connection stood, and nothing came of it that HAProxy could answer. In TLS 1.3 a refusal may come after the
+    handshake, with the first answer."""
+    if not walk.prediction.request.tls:
+        return walk.prediction.wrongly is not None and evidence.log is None
+    return not evidence.answer.tls or evidence.answer.error.startswith("TLS:")
+
+
+def _not_spoken(walk: Walk, evidence: Evidence) -> Stop:
+    foretold, said = walk.prediction.wrongly, evidence.answer.error or evidence.answer.outcome
+    if foretold is not None:
+        return replace(foretold, why=f"{foretold.why}: {said}")
+    hint = "a port may ask for a client's certificate, which a trace has not"
+    return Stop(f"HAProxy, frontend {walk.prediction.frontend}", f"there was no TLS session: {said}", hint)
+
+
 def _by_haproxy(walk: Walk, evidence: Evidence) -> Stop:
     log = evidence.log
     assert log is not None
     at = f"HAProxy, frontend {log.frontend}"
+    if walk.prediction.server(log.server, log.pool) is None and walk.prediction.wrongly is not None:
+        foretold = walk.prediction.wrongly
+        return Stop(at, f"HAProxy answered {log.status} itself: {foretold.why}", foretold.hint)
+    if walk.prediction.server(log.server, log.pool) is None and 300 <= log.status < 400:
+        hint = "follow it: trace the URL in its Location"
+        return Stop(at, f"HAProxy answered {log.status} itself: it sends the request elsewhere", hint)
     if walk.prediction.server(log.server, log.pool) is None:
         states = ", ".join(f"{s.name} {s.status}" for s in walk.prediction.servers) or "it has none"
+        if not log.status:
+            return Stop(at, f"no member of pool {log.pool} is up, so HAProxy closes the connection: {states}", _UP)
         if log.pool not in ("", backend_name(walk.prediction.pool)):
             return Stop(at, f"HAProxy answered {log.status} itself (backend {log.pool})", "see `routes` and `stats`")
         why = f"no member of pool {log.pool} is up, so HAProxy answers {log.status}: {states}"
-        return Stop(at, why, "start a member, or see why its check fails: dockgate status")
+        return Stop(at, why, _UP)
     stopped = _on_the_way(walk, evidence, session=2)
-    tried = f"HAProxy answered {log.status} for {log.server} ({log.ending}, {log.retries} retries)"
+    did = f"answered {log.status}" if log.status else "closed the connection"
+    tried = f"HAProxy {did} for {log.server} ({log.ending}, {log.retries} retries)"
     return Stop(stopped.where, f"{tried}: {stopped.why}", stopped.hint)
 
 

@@ -68,6 +68,9 @@ def _second(prediction: Prediction, evidence: Evidence) -> tuple[Sighting, ...]:
     if prediction.balancer is None:
         return ()
     leaving = [s for s in evidence.sightings if s.place == prediction.balancer.key and s.out]
+    if evidence.held is not None:
+        ours = next((s for s in leaving if s.syn and s.ends.sport == evidence.held.sport), None)
+        return tuple(s for s in evidence.sightings if ours and s.syn and s.seq == ours.seq)
     marked = next((s for s in leaving if s.token and s.ends.sport != evidence.port), None)
     if marked is not None:
         syn = next((s for s in leaving if s.syn and s.ends == marked.ends), None)
@@ -88,6 +91,8 @@ def _unanswered(leaving: list[Sighting], prediction: Prediction, evidence: Evide
 
 
 def _chosen(prediction: Prediction, evidence: Evidence, second: tuple[Sighting, ...]) -> Server | None:
+    if evidence.held is not None:
+        return prediction.server(evidence.held.server, evidence.held.pool)
     if evidence.log is not None:
         return prediction.server(evidence.log.server, evidence.log.pool)
     ends = second[0].ends if second else None
@@ -186,6 +191,10 @@ def _disagreements(
         yield from _conntrack(step, evidence)
     if chosen is not None and not chosen.up:
         yield f"{chosen.name} was {chosen.status} when it was looked at, and HAProxy chose it"
+    answer = evidence.answer
+    known = dict(prediction.certificates)
+    if answer.shown and known and "" not in known and answer.shown not in known:
+        yield f"the certificate shown ({answer.shown[:16]}…) is none that the file has for this port"
     possible = {backend_name(pool) for pool in (prediction.pool, *prediction.chances)}
     if evidence.log is not None and prediction.pool and evidence.log.pool not in possible:
         yield f"predicted pool {prediction.pool}, HAProxy used {evidence.log.pool}"
@@ -209,6 +218,8 @@ def _notes(evidence: Evidence, second: tuple[Sighting, ...], prediction: Predict
     names = {place.key: f"{place.name} ({place.seat or 'here'})" for place in prediction.places()}
     for key, why in evidence.blind:
         yield f"{names.get(key, key[1])} could not be watched: {why}"
+    if prediction.sealed and not second and evidence.log is not None:
+        yield "members are spoken to by TLS: which of HAProxy's connections carried this request cannot be seen"
     if second and not second[0].syn:
         yield "HAProxy used a connection that it had open: session 2 has no first packet to see"
     if evidence.log is None and evidence.answer.outcome == "answered":

@@ -39,6 +39,8 @@ from dockgate.model.http import (
     HeaderMatch,
     Headers,
     Http,
+    Maintenance,
+    Page,
     RateLimit,
     Redirect,
     Snippet,
@@ -134,6 +136,28 @@ CASES: dict[str, Case] = {
                 Route("pres_containers", None, "/api", at(32), percent=10),
                 Route("next", None, None, at(33), header=HeaderMatch("x-beta"), http=Http(timeout_ms=500)),
                 Route("next", None, None, at(34), percent=1),
+            ),
+        ),
+    ),
+    "pages": Case(
+        (WEB, Pool("db", ByName((Member("pg1"),)), 5432, "back", "tcp")),
+        replace(
+            VIP,
+            listens=(Listen(80), Listen(81, pool="pres_containers"), Listen(5432, "tcp", "db")),
+            routes=(Route("pres_containers", None, "/api", at(30)),),
+            maintenance=Maintenance(
+                Page("text/html; charset=utf-8", b'<h1>it\'s\n"#1" $HOME</h1>', "closed.html"),
+                ("10.0.0.0/8",),
+                300,
+                at(31),
+            ),
+            http=Http(
+                rate_limits=(RateLimit(5, 1000, source=at(33)),),
+                max_body=1024,
+                errors=tuple(
+                    (status, Page("application/json", b"{}", "error.json", at(34))) for status in (404, 413, 429, 503)
+                ),
+                source=at(32),
             ),
         ),
     ),

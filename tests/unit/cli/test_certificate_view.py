@@ -40,7 +40,7 @@ def test_each_is_told_with_its_names_and_its_end_the_first_to_expire_first() -> 
 
 
 def test_an_expired_one_stays_where_it_is_and_gets_nowhere_else() -> None:
-    expired = with_tls(replace(LATE, expired=True))
+    expired = with_tls(replace(LATE, term="over"))
     assert not plan(expired, reached(with_tls(LATE))).blocked, "what runs goes on"
     for world in (bare_world(expired), reached(with_tls(replace(LATE, digest="old")))):
         decided = plan(expired, world)
@@ -48,6 +48,14 @@ def test_an_expired_one_stays_where_it_is_and_gets_nowhere_else() -> None:
         assert not any("load balancer" in step.cause for step in decided.steps)
     told = "certificate keys/a.crt for a.example on docker1 (web) has expired at 2030-03-17 17:46; renew it"
     assert status_view(expired, reached(with_tls(LATE))).as_json()["problems"] == [told]
+
+
+def test_a_self_signed_one_is_put_once_and_has_no_date() -> None:
+    wanted = with_tls(TlsFile("self-signed-1.pem", "self-signed", (), names=("a.example",)))
+    world = reached(wanted)
+    assert not plan(wanted, world).steps
+    (row,) = certificate_rows(wanted, world)
+    assert str(row) == "certificate self-signed for a.example on docker1 (web)"
 
 
 def test_one_that_was_replaced_and_not_applied_yet_is_not_in_use() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dockgate.haproxy import words
+from dockgate.haproxy.words import encode
 
 
 @pytest.mark.parametrize(
@@ -51,3 +52,10 @@ def test_a_lone_brace_is_no_pattern() -> None:
 
 def test_a_percent_sign_means_itself_in_a_format() -> None:
     assert words.literal_format("%[src]") == "%%[src]"
+
+
+def test_bytes_are_encoded_so_that_nothing_in_them_is_syntax() -> None:
+    said = encode(b"a 'b' \"c\" #d\n$E %[f] \\x41 \xff")
+    assert said == r"a\x20\x27b\x27\x20\x22c\x22\x20\x23d\x0a\x24E\x20\x25\x5bf\x5d\x20\x5cx41\x20\xff"
+    with pytest.raises(ValueError, match="NUL"):
+        encode(b"a\0b")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from tests.unit.spec.reading import changed, desired, problem
+from tests.unit.spec.reading import changed, desired, problem, problems, read
 
-from dockgate.model.http import Auth, Clients, Connections, Header, Headers, Http, RateLimit, Redirect
+from dockgate.model.http import Auth, Clients, Connections, Header, Headers, Http, Maintenance, RateLimit, Redirect
+from dockgate.spec import SecretUnavailable
 
 ROUTE = "    routes: [{path: /api, pool: site, http: {strip_path: true, add_path: /v1/, max_body: 1KB}}]\n"
 
@@ -47,6 +48,66 @@ def test_an_experts_lines_are_kept_as_they_stand() -> None:
     own = 'http-request set-header X-A "%[src]" if { path /a }  # why'
     made = desired(changed("    pool: site\n", f"    pool: site\n    snippets:\n      - '{own}'\n"))
     assert [(each.text, each.source.line) for each in made.vip("web").snippets] == [(own, 12)]
+
+
+FILES = {
+    "closed.html": b"<h1>\n  back at 5\n</h1>",
+    "error.json": b"{}",
+    "big.html": b"x" * 8193,
+    "sorry.exe": b"MZ",
+    "nul.html": b"a\0",
+}
+
+
+class Pages:
+    """Files of these tests, from nowhere."""
+
+    now = 0.0
+
+    def read(self, name: str) -> bytes:
+        if name not in FILES:
+            raise SecretUnavailable(f"the file '{name}' does not exist", hint="create it")
+        return FILES[name]
+
+    def names(self, folder: str) -> tuple[str, ...]:
+        return ()
+
+
+def test_pages_are_read_with_their_type() -> None:
+    text = vip(
+        "    maintenance: {page: closed.html, allow: [10.0.0.1], retry_after: 90s}\n"
+        "    http: {errors: [{status: 503, page: closed.html}, {status: 404, page: error.json}]}\n"
+    )
+    made = read(text, Pages()).desired.vip("web")
+    assert made.maintenance is not None
+    assert made.maintenance.page is not None
+    assert made.maintenance.page.content == FILES["closed.html"]
+    assert (made.maintenance.allow, made.maintenance.retry_after_s) == (("10.0.0.1/32",), 90)
+    assert [(status, page.content_type) for status, page in made.http.errors] == [
+        (404, "application/json"),
+        (503, "text/html; charset=utf-8"),
+    ]
+    assert desired(vip("    maintenance: true\n")).vip("web").maintenance == Maintenance()
+    assert desired(vip("    maintenance: false\n")).vip("web").maintenance is None
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ("maintenance: {page: none.html}", "f:11:25: the file 'none.html' does not exist"),
+        ("maintenance: {page: sorry.exe}", "its name must end with .html, .txt, .json"),
+        ("maintenance: {page: nul.html}", "'nul.html' is no text"),
+        ("maintenance: {page: big.html}", "'big.html' has 8193 bytes, and a page may have 8192"),
+        (
+            "http: {errors: [{status: 503, page: error.json}, {status: 503, page: closed.html}]}",
+            "has two pages for 503",
+        ),
+        ("http: {errors: [{status: 200, page: error.json}]}", "must be 400 or 403 or 404"),
+    ],
+)
+def test_a_page_that_cannot_be_sent_is_told(settings: str, told: str) -> None:
+    (found,) = problems(vip(f"    {settings}\n"), Pages())
+    assert told in found
 
 
 def test_a_password_leaves_as_a_hash_only() -> None:

@@ -12,7 +12,7 @@ from tests.unit.spec.reading import VALID, changed, problems, read
 from dockgate.model.desired import SniRoute
 from dockgate.model.tls import Tls, covers
 from dockgate.spec import SecretUnavailable, SpecError
-from dockgate.spec.pem import BadPem, bundle
+from dockgate.spec.pem import BadPem, Bundle, bundle, certificates, self_signed
 
 SITE = pair("site.example", "*.site.example", "192.168.50.11")
 OTHER = pair("other.example")
@@ -157,6 +157,24 @@ def test_a_file_with_an_expired_certificate_can_be_looked_at_but_not_used() -> N
     assert certificate.expired
     with pytest.raises(SpecError, match=r"f:9:\d+: 'keys/site.crt' has expired at .*; renew it"):
         loaded.current()
+
+
+def test_a_port_may_make_its_certificate_by_itself_for_what_it_can_be_asked_as() -> None:
+    text = tls("self_signed: true").replace("pool: site", "pool: site\n    routes: [{host: a.example, pool: site}]", 1)
+    found = read(text).desired.vip("web").listens[0].tls
+    assert found
+    (made,) = found.certificates
+    assert made.self_signed
+    assert made.names == ("192.168.50.11", "a.example")
+    assert made.is_among([(made.name, "whatever is there")])
+    chain = certificates(self_signed(made.names))
+    assert Bundle(b"", chain).names == made.names
+    assert bundle([self_signed(made.names)]).chain[0] != chain[0], "each has a key of its own"
+
+
+@pytest.mark.parametrize("said", ["minimum: '1.3'", f"self_signed: true, {ONE}"])
+def test_a_port_has_either_certificates_or_its_own(said: str) -> None:
+    assert "certificates and self_signed; write certificates" in problem(tls(said))
 
 
 def test_an_expired_certificate_is_told_beside_what_else_is_wrong() -> None:

@@ -21,7 +21,11 @@ def file(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["ftp://docker1/"], "ftp://docker1/ cannot be traced: it must begin with http:// and name a host"),
+        (
+            ["ftp://docker1/"],
+            "cannot be traced: it must begin with http://, https://, tcp://, tls:// and name a host",
+        ),
+        (["tcp://docker1/"], "tcp://docker1/ cannot be traced: it needs a port and no path"),
         (["docker1"], "docker1 cannot be traced"),
         (["http:///x"], "http:///x cannot be traced"),
         (["http://docker1:port/"], "http://docker1:port/ is not a URL"),

@@ -21,10 +21,14 @@ from tests.worlds_trace import (
     verdict,
 )
 
+from dockgate.haproxy.sessions import OpenSession
+from dockgate.model.desired import Desired, Listen, SniRoute
+from dockgate.model.http import Maintenance
 from dockgate.model.observed import Observed, Unknown
+from dockgate.model.tls import Tls, TlsFile
 from dockgate.trace import dry, join, predict
 from dockgate.trace.logline import find
-from dockgate.trace.model import Answer, Ends, Prediction, Request, Stop, Walk
+from dockgate.trace.model import Answer, Ends, Evidence, LogLine, Prediction, Request, Stop, Walk
 from dockgate.trace.report import as_json, count, lines
 
 LINE = (
@@ -91,6 +95,183 @@ def test_a_pool_that_chance_may_choose_is_foretold_as_possible_and_is_no_disagre
         assert (walk.chosen.name, walk.disagreements, walk.stop) == (name, (), None)
     other = join(prediction, replace(seen(prediction), log=log("web1", pool="elsewhere")))
     assert "predicted pool site, HAProxy used elsewhere" in other.disagreements
+
+
+TLS = Tls((TlsFile("certificate-a.pem", "d", ("keys/a.crt", "keys/a.key"), fingerprint="ab" * 32),))
+
+
+def secure(*, redirect: int | None = None) -> Desired:
+    wanted = desired(OVERLAY_FILE)
+    listens = (Listen(80, pool="site", tls=None if redirect else TLS, redirect=redirect),)
+    return replace(wanted, vips=tuple(replace(vip, listens=listens) for vip in wanted.vips))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "tls", "why", "hint"),
+    [
+        (secure(), False, "port 80 of the VIP speaks TLS", "dockgate trace https://docker1.lab.lab:80/"),
+        (desired(OVERLAY_FILE), True, "port 80 of the VIP speaks no TLS", "trace http://docker1.lab.lab:80/"),
+        (secure(redirect=443), False, "sends every request on to port 443", "trace https://docker1.lab.lab:443/"),
+    ],
+)
+def test_a_port_that_is_asked_in_the_wrong_way_is_named_with_the_right_one(
+    wanted: Desired, tls: bool, why: str, hint: str
+) -> None:
+    stop = predict(wanted, overlay(), replace(REQUEST, tls=tls)).stop
+    assert stop is not None
+    assert why in stop.why
+    assert hint in stop.hint
+
+
+def test_the_certificate_that_came_is_told_and_one_that_is_not_the_files_is_a_disagreement() -> None:
+    prediction = predict(secure(), overlay(), replace(REQUEST, url="https://docker1.lab.lab:80/", tls=True))
+    good = seen(prediction)
+    good = replace(good, answer=replace(good.answer, tls="TLSv1.3", shown="ab" * 32))
+    walk = join(prediction, good)
+    assert (walk.disagreements, walk.stop) == ((), None)
+    assert "    opens TLSv1.3; certificate: keys/a.crt" in [text for _, text in lines(walk)]
+    other = join(prediction, replace(good, answer=replace(good.answer, shown="cd" * 32)))
+    assert other.disagreements == ("the certificate shown (cdcdcdcdcdcdcdcd…) is none that the file has for this port",)
+
+
+def test_a_handshake_that_fails_stops_at_the_load_balancer_with_what_tls_said() -> None:
+    prediction = predict(secure(), overlay(), replace(REQUEST, tls=True))
+    answer = Answer("closed", 0, "TLS: TLSV13_ALERT_CERTIFICATE_REQUIRED", CLIENT, 100, 800, 2180, tls="TLSv1.3")
+    stop = stopped(join(prediction, replace(seen(prediction, until=len(prediction.hops)), answer=answer, log=None)))
+    assert stop.where == "HAProxy, frontend web-80"
+    assert "CERTIFICATE_REQUIRED" in stop.why
+    assert "a client's certificate" in stop.hint
+
+
+def test_plain_words_to_a_port_that_speaks_tls_are_named_with_what_to_ask() -> None:
+    prediction = predict(secure(), overlay(), REQUEST)
+    evidence = seen(prediction, until=len(prediction.hops))
+    stop = stopped(join(prediction, replace(evidence, answer=replace(evidence.answer, outcome="closed"), log=None)))
+    assert stop.why == "port 80 of the VIP speaks TLS: closed"
+    assert "https://" in stop.hint
+
+
+def test_a_vip_in_maintenance_says_so() -> None:
+    wanted = desired(OVERLAY_FILE)
+    closed = replace(wanted, vips=tuple(replace(vip, maintenance=Maintenance()) for vip in wanted.vips))
+    prediction = predict(closed, overlay(), REQUEST)
+    evidence = seen(prediction, until=len(prediction.hops))
+    log_ = LogLine(CLIENT, "web-80", "web-80", "<NOSRV>", 0, -1, -1, -1, 0, 503, "LR--", 0)
+    walk = join(prediction, replace(evidence, answer=replace(evidence.answer, status=503), log=log_))
+    assert stopped(walk).why == "HAProxy answered 503 itself: the VIP is in maintenance"
+    some = replace(
+        wanted, vips=tuple(replace(vip, maintenance=Maintenance(allow=("10.0.0.0/8",))) for vip in wanted.vips)
+    )
+    assert predict(some, overlay(), REQUEST).stop is None
+
+
+def test_a_redirect_is_told_as_that_and_where_to_ask() -> None:
+    prediction = predict(secure(redirect=443), overlay(), REQUEST)
+    evidence = seen(prediction, until=len(prediction.hops))
+    answer = replace(evidence.answer, status=308)
+    log_ = LogLine(CLIENT, "web-80", "web-80", "<NOSRV>", 0, -1, -1, -1, 0, 308, "LR--", 0)
+    stop = stopped(join(prediction, replace(evidence, answer=answer, log=log_)))
+    assert stop.why == "HAProxy answered 308 itself: port 80 of the VIP sends every request on to port 443 by HTTPS"
+    assert stop.hint == "dockgate trace https://docker1.lab.lab:443/"
+
+
+TCP = replace(REQUEST, url="tcp://docker1.lab.lab:80", mode="tcp")
+
+
+def raw(*more: Listen) -> Desired:
+    wanted = desired(OVERLAY_FILE)
+    listens = (Listen(80, "tcp", "site"), *more)
+    return replace(wanted, vips=tuple(replace(vip, listens=listens) for vip in wanted.vips))
+
+
+def opened(prediction: Prediction, name: str = "web1", *, established: bool = True) -> Evidence:
+    """As ``seen``, but that nothing was said on the connection: HAProxy tells which of its own carries it."""
+    found = seen(prediction, name)
+    held = OpenSession("site", name, "10.0.1.2", 47502, "10.0.1.4", 80, established)
+    quiet = tuple(replace(each, token=False) for each in found.sightings)
+    log_ = LogLine(CLIENT, "web-80", "site", name, -1, 0, 1, -1, 300, 0, "--", 0)
+    answer = replace(found.answer, outcome="open", status=0)
+    return replace(found, answer=answer, sightings=quiet, held=held, log=log_)
+
+
+def test_a_bare_connection_is_followed_by_haproxys_own_word_on_it() -> None:
+    prediction = predict(raw(), overlay(), TCP)
+    assert (prediction.stop, prediction.pool) == (None, "site")
+    walk = join(prediction, opened(prediction))
+    assert (walk.stop, walk.disagreements, walk.notes) == (None, (), ())
+    assert all(step.seen and step.back for step in walk.steps)
+    assert walk.sessions == 2
+    text = "\n".join(line for _, line in lines(walk))
+    assert text.startswith("connection to tcp://docker1.lab.lab:80 from client: open in ")
+    assert "status" not in text
+
+
+def test_a_connection_whose_server_did_not_take_it_has_not_arrived() -> None:
+    prediction = predict(raw(), overlay(), TCP)
+    evidence = replace(opened(prediction, established=False), log=None)
+    assert not join(prediction, evidence).arrived
+
+
+def test_a_connection_that_haproxy_closes_names_the_members_that_are_down() -> None:
+    down = (server("web1", "10.0.1.4", status="DOWN"),)
+    prediction = predict(raw(), overlay(states=down), TCP)
+    assert prediction.stop is not None
+    evidence = seen(prediction, until=len(prediction.hops))
+    log_ = LogLine(CLIENT, "web-80", "site", "<NOSRV>", -1, -1, -1, -1, 0, 0, "SC", 0)
+    stop = stopped(join(prediction, replace(evidence, answer=replace(evidence.answer, outcome="closed"), log=log_)))
+    assert stop.why == "no member of pool site is up, so HAProxy closes the connection: web1 DOWN L7OK"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "request_", "why", "hint"),
+    [
+        (desired(OVERLAY_FILE), TCP, "waits for a request", "dockgate trace http://docker1.lab.lab:80/"),
+        (secure(), TCP, "waits for a request", "dockgate trace https://docker1.lab.lab:80/"),
+    ],
+)
+def test_a_scheme_that_is_not_the_ports_is_named_with_the_ports(
+    wanted: Desired, request_: Request, why: str, hint: str
+) -> None:
+    stop = predict(wanted, overlay(), request_).stop
+    assert stop is not None
+    assert why in stop.why
+    assert stop.hint == hint
+
+
+def test_a_request_may_go_through_a_port_that_does_not_read_it() -> None:
+    prediction = predict(raw(), overlay(), REQUEST)
+    assert (prediction.stop, prediction.pool) == (None, "site")
+
+
+def test_tls_that_is_passed_on_goes_by_its_name() -> None:
+    wanted = desired(OVERLAY_FILE)
+    listen = Listen(80, "tcp", sni=(SniRoute("a.example", "site"), SniRoute("*.b.example", "site")))
+    wanted = replace(wanted, vips=tuple(replace(vip, listens=(listen,)) for vip in wanted.vips))
+    for host, pool in (("a.example", "site"), ("x.b.example", "site"), ("c.example", "")):
+        found = predict(wanted, overlay(), replace(TCP, host=host, tls=True))
+        assert found.pool == pool
+        assert (found.stop is None) == bool(pool)
+    bare = predict(wanted, overlay(), TCP).stop
+    assert bare is not None
+    assert bare.hint == "dockgate trace tls://docker1.lab.lab:80"
+
+
+def test_a_log_line_of_a_connection_is_read_as_text_and_as_json() -> None:
+    text = "192.168.50.100:24001 [26/Nov/2026:02:02:46.721] db-5432 db/pg1 0/1/302 212 -- 1/1/0/0/0 0/0"
+    said = {"at_ms": 1, "client": "192.168.50.100", "port": 24001, "listener": "db-5432", "pool": "db", "member": "pg1"}
+    said |= {"bytes": 212, "queue_ms": 0, "connect_ms": 1, "total_ms": 302, "retries": 0, "ended": "--"}
+    wanted = LogLine("192.168.50.100", "db-5432", "db", "pg1", -1, 0, 1, -1, 302, 0, "--", 0)
+    assert find([text], 24001, "db-5432") == wanted
+    assert find([json.dumps(said)], 24001, "db-5432") == wanted
+    assert find([text], 24002, "db-5432") is None
+
+
+def test_a_member_that_is_spoken_to_by_tls_is_told_as_not_to_be_seen() -> None:
+    prediction = replace(predicted(), sealed=True)
+    evidence = seen(prediction, until=len(prediction.hops))
+    walk = join(prediction, replace(evidence, log=log()))
+    assert walk.arrived
+    assert any("spoken to by TLS" in note for note in walk.notes)
 
 
 @pytest.mark.parametrize(
