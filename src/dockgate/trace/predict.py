@@ -12,7 +12,7 @@ from dataclasses import replace
 from dockgate.haproxy.pools import backend_name
 from dockgate.haproxy.words import name as frontend_name
 from dockgate.model.desired import Desired, Listen, Route, Vip
-from dockgate.model.objects import LABEL_KIND, LABEL_NAME
+from dockgate.model.objects import balancer_of
 from dockgate.model.observed import Attachment, Container, Observed, ObservedHost, RunningHaproxy, ServerState, Unknown
 
 from .model import HERE, HOST, Ends, Hop, Place, Prediction, Request, Server, Stop
@@ -23,7 +23,7 @@ def predict(desired: Desired, observed: Observed, request: Request) -> Predictio
     if isinstance(found, Prediction):
         return found
     host, vip, listen = found
-    balancer = _balancer(host, vip)
+    balancer = _balancer(host, desired.project, vip)
     if balancer is None:
         why = f"no load balancer of VIP {vip.name} runs on {host.name}"
         return _stopped(request, f"host {host.name}", why, "dockgate up", vip=vip.name)
@@ -91,16 +91,10 @@ def _stopped(request: Request, where: str, why: str, hint: str, *, vip: str = ""
     return Prediction(request, vip=vip, stop=Stop(where, why, hint))
 
 
-def _balancer(host: ObservedHost, vip: Vip) -> Container | None:
-    return next(
-        (
-            container
-            for container in host.containers
-            if container.labels.get(LABEL_KIND) == "lb" and container.labels.get(LABEL_NAME) == vip.name
-            and container.state in ("running", "paused") and container.pid
-        ),
-        None,
-    )  # fmt: skip
+def _balancer(host: ObservedHost, project: str, vip: Vip) -> Container | None:
+    """Of this project: another one on the same host may have a VIP of the same name."""
+    found = balancer_of(host.containers, project, vip.name)
+    return found if found and found.state in ("running", "paused") and found.pid else None
 
 
 def _running(host: ObservedHost, balancer: Container) -> RunningHaproxy | None:

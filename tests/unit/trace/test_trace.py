@@ -24,7 +24,7 @@ from tests.worlds_trace import (
 from dockgate.haproxy.sessions import OpenSession
 from dockgate.model.desired import Desired, Listen, SniRoute
 from dockgate.model.http import Maintenance
-from dockgate.model.observed import Observed, Unknown
+from dockgate.model.observed import Labels, Observed, ObservedHost, Unknown
 from dockgate.model.tls import Tls, TlsFile
 from dockgate.trace import dry, join, predict
 from dockgate.trace.logline import find
@@ -236,6 +236,19 @@ def test_a_scheme_that_is_not_the_ports_is_named_with_the_ports(
     assert stop is not None
     assert why in stop.why
     assert stop.hint == hint
+
+
+def test_a_vip_of_another_project_with_the_same_name_is_not_taken_for_ours() -> None:
+    world = overlay()
+    (name, first), *others = world.hosts
+    assert isinstance(first, ObservedHost)
+    ours = next(each for each in first.containers if each.name == "lb")
+    labels = Labels.of({**dict(ours.labels.pairs), "dockgate.project": "another"})
+    theirs = replace(ours, name="a-lb", pid=99, labels=labels)
+    both = Observed(((name, replace(first, containers=(theirs, *first.containers))), *others))
+    found = predict(desired(OVERLAY_FILE), both, REQUEST).balancer
+    assert found is not None
+    assert found.name == "lb"
 
 
 def test_a_request_may_go_through_a_port_that_does_not_read_it() -> None:
