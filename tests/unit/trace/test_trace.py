@@ -254,6 +254,8 @@ def test_a_vip_of_another_project_with_the_same_name_is_not_taken_for_ours() -> 
 def test_a_request_may_go_through_a_port_that_does_not_read_it() -> None:
     prediction = predict(raw(), overlay(), REQUEST)
     assert (prediction.stop, prediction.pool) == (None, "site")
+    closed_by_us = LogLine(CLIENT, "web-80", "site", "web1", -1, 0, 1, -1, 5, 0, "CD", 0)
+    assert join(prediction, replace(seen(prediction), log=closed_by_us)).arrived
 
 
 def test_tls_that_is_passed_on_goes_by_its_name() -> None:
