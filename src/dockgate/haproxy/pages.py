@@ -13,6 +13,7 @@ from dockgate.haproxy.words import encode
 from dockgate.model.desired import Vip
 from dockgate.model.http import Page
 
+MAINTAINERS = "maintainers"
 OF_HAPROXY = (400, 408, 500, 502, 503, 504)
 """Answers that are HAProxy's own; all others are given by a rule of ours."""
 
@@ -31,7 +32,7 @@ def own_errors(vip: Vip) -> Iterator[Line]:
 
 
 def closed(vip: Vip) -> Iterator[Line]:
-    """Maintenance: before anything else is done with a request."""
+    """Maintenance: once it is known who asks, and before anything is counted or sent elsewhere."""
     asked = vip.maintenance
     if asked is None:
         return
@@ -42,9 +43,6 @@ def closed(vip: Vip) -> Iterator[Line]:
     # With its headers between the type and the text, as HAProxy wants them.
     words = (*answer[:2], *later, *answer[2:])
     yield line("http-request", "return", "status", 503, *words, *when, origin=asked.source)
-
-
-MAINTAINERS = "maintainers"
 
 
 def _page(page: Page) -> tuple[str, ...]:

@@ -110,19 +110,15 @@ def route_conditions(vip: Vip, route: Route) -> Iterator[tuple[str, ...]]:
     yield from path_condition(route.path)
     yield from header_condition(route.header)
     if route.percent is not None:
-        same = [each for each in vip.routes if _asked(each) == _asked(route)]
+        same = [each for each in vip.routes if each.asks == route.asks]
         before = sum(each.percent or 0 for each in same[: same.index(route)])
         yield f"var({_throw(vip, route)})", "-m", "int", "lt", str(before + route.percent)
 
 
-def _asked(route: Route) -> object:
-    return route.host, route.path, route.header
-
-
 def _throw(vip: Vip, route: Route) -> str:
     """The variable of the throw for the requests that the route asks for."""
-    different = list(dict.fromkeys(_asked(each) for each in vip.routes if each.percent is not None))
-    return f"{THROW}{different.index(_asked(route))}"
+    different = list(dict.fromkeys(each.asks for each in vip.routes if each.percent is not None))
+    return f"{THROW}{different.index(route.asks)}"
 
 
 def _client_address(vip: Vip) -> Iterator[Line]:

@@ -235,6 +235,11 @@ class Route:
     header: HeaderMatch | None = None
     percent: int | None = None
 
+    @property
+    def asks(self) -> tuple[str | None, str | None, HeaderMatch | None]:
+        """Which requests it is about; ``percent`` takes a part of them."""
+        return self.host, self.path, self.header
+
 
 @dataclass(frozen=True)
 class Secret:

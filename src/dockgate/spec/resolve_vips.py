@@ -107,14 +107,13 @@ def _routes(job: Job, path: Path, spec: VipSpec) -> tuple[Route, ...]:
     for index, route in enumerate(spec.routes):
         at = (*path, "routes", index)
         made = _route(job, at, route)
-        matches = (made.host, made.path, made.header)
         # Two parts of the same requests may go to two pools.
-        key = matches if made.percent is None else (*matches, made.pool)
+        key = made.asks if made.percent is None else (*made.asks, made.pool)
         same = seen.get(key)
         if same:
             what = f"this route matches exactly what the one in line {same.source.line} matches"
             job.problem(at, what, "it can never be used: remove one of the two")
-        elif matches == (None, None, None) and made.percent is None and job.tree.whole(*path, "routes"):
+        elif made.asks == (None, None, None) and made.percent is None and job.tree.whole(*path, "routes"):
             job.problem(at, "this route matches every request", "give it a host or a path, or make it the VIP's 'pool'")
         else:
             seen[key] = made
@@ -128,10 +127,9 @@ def _check_parts(job: Job, routes: tuple[Route, ...]) -> None:
     """The parts of the same requests are at most all of them."""
     taken: dict[object, int] = {}
     for route in routes:
-        matches = (route.host, route.path, route.header)
-        taken[matches] = taken.get(matches, 0) + (route.percent or 0)
-        if taken[matches] > 100:
-            what = f"with this route {taken[matches]} percent of the same requests go somewhere else"
+        taken[route.asks] = taken.get(route.asks, 0) + (route.percent or 0)
+        if taken[route.asks] > 100:
+            what = f"with this route {taken[route.asks]} percent of the same requests go somewhere else"
             job.findings.problem(route.source, what, "the parts of the same requests must be at most 100")
 
 
