@@ -52,11 +52,12 @@ def trace(
     vantage: FromOption = HERE,
     dry_run: DryOption = False,
 ) -> None:
-    """Send one request (http, https), or open one connection (tcp, tls), and show its walk: each namespace,
-    translation and rule, there and back, and who answered.
+    """Send a request (http, https) or open a connection (tcp, tls), and show its walk.
 
-    Changes nothing and leaves nothing behind. From this machine it needs root to see its own packets. Exit code: 0 the
-    request arrived (with --dry-run: nothing known stops it), 1 it did not, or an error.
+    Each namespace, translation and rule, there and back, and who answered. Changes nothing and leaves nothing behind.
+    From this machine it needs root to see its own packets.
+
+    Exit code: 0 it arrived (with --dry-run: nothing known stops it), 1 it did not, or an error.
     """
     walk = run(_trace(url, file, vantage, picture_file, dry_run=dry_run))
     if output is TraceOutput.json:
