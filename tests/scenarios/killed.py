@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeAlias
 
@@ -71,3 +72,10 @@ def ours(lab: Lab, project: str, *hosts: str) -> set[Thing]:
         for kind, argv in words.items()
         for name in lab.docker(host, *argv, "--filter", label).stdout.split()
     }
+
+
+def at_once(jobs: Sequence[Callable[[], object]]) -> None:
+    """Run the jobs side by side; the first failure is raised when all have ended."""
+    with ThreadPoolExecutor(len(jobs)) as pool:
+        for done in [pool.submit(job) for job in jobs]:
+            done.result()
