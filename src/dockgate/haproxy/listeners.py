@@ -28,6 +28,10 @@ COMPRESSED = (
 )
 """What gets smaller by it; pictures, films and archives are compressed already."""
 
+DIGITS = 18
+"""Of a body's length at most. HAProxy 3.0.11 counts modulo 2^64, and would take what it has not counted for the next
+request."""
+
 STATS_USERS = "stats_users"
 
 
@@ -93,6 +97,7 @@ def _http(vip: Vip, listen: Listen) -> Iterator[Line]:
     # On a reload the leaving worker closes a client's connection with its next response, never under a request.
     yield line("option", "idle-close-on-response")
     yield from connection_rules(vip, listen)
+    yield from _one_request(vip)
     if listen.redirect is not None:
         return
     yield from own_errors(vip)
@@ -102,6 +107,14 @@ def _http(vip: Vip, listen: Listen) -> Iterator[Line]:
         yield line("compression", "type", *COMPRESSED, origin=vip.http.source)
     if vip.stats:
         yield from _stats(vip.stats)
+
+
+def _one_request(vip: Vip) -> Iterator[Line]:
+    """What would let bytes past us that are no request to us. A member that says 200 to CONNECT (gunicorn does) would
+    get all that follows unread."""
+    yield line("http-request", "reject", "if", "{", "req.fhdr(content-length),length", "gt", str(DIGITS), "}")
+    answer = ("status", "405", *payload(vip, 405, "this is no forward proxy"))
+    yield line("http-request", "return", *answer, "if", "METH_CONNECT")
 
 
 def _stats(stats: Stats) -> Iterator[Line]:
