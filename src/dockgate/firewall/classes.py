@@ -124,7 +124,7 @@ class Classes:
         found: dict[tuple[str, Address], set[Zone]] = defaultdict(set)
         for place in self._facts.places:
             for address in place.addresses:
-                found[place.network, address].update(_zones(place))
+                found[place.network, address].update(zones_of(place))
         return found
 
     def _side(self, by_zone: dict[Zone, list[int]]) -> Side:
@@ -182,7 +182,7 @@ def port_cells(rules: tuple[Rule, ...], among: Class, protocol: str) -> Iterator
         yield low, after - 1, asked[0][0] if asked else None
 
 
-def _zones(place: Place) -> Iterator[Zone]:
+def zones_of(place: Place) -> Iterator[Zone]:
     """Every zone that could be about a container there."""
     yield ContainerZone(place.container)
     yield from (LabelZone(key, value) for key, value in place.labels.pairs)
