@@ -45,6 +45,8 @@ INTERFACES = ("", "", "lo", *("eth0", "docker0", "br-back") * 4, "eth1", "br-blu
 LAN = (ip_network("192.168.50.0/24"), ip_network("fd00:50::/64"))
 PEERS = (ip_address("192.168.50.12"), ip_address("192.168.50.13"), ip_address("fd00:50::12"))
 NAMES = ("web1", "web2", "web3", "lb-www", "lb-admin")
+CROWD = tuple(f"one{number:02}" for number in range(12))
+"""More than stands in lines: with them a rule set has maps."""
 SETS = (
     AddressesZone("office", ("192.0.2.0/24", "2001:db8::/32")),
     AddressesZone("desk", ("192.0.2.7/32", "192.168.50.0/25", "2001:db8:1::/48")),
@@ -61,7 +63,10 @@ def desired_firewalls(draw: st.DrawFn) -> Desired:
     """A whole file with a firewall."""
     desired = draw(desireds())
     zones: list[Zone] = [HostZone(), LanZone(), WorldZone(), *SETS, *(NetworkZone(b.network) for b in BRIDGES)]
-    zones += [ContainerZone(name) for name in NAMES] + [LabelZone("tier", "front"), LabelZone("tier", "back")]
+    zones += [ContainerZone(name) for name in (*NAMES, CROWD[0], CROWD[7])] + [
+        LabelZone("tier", "front"),
+        LabelZone("tier", "back"),
+    ]
     vips = [
         VipZone(desired.project, vip.name, vip.address, tuple(listen.port for listen in vip.listens))
         for vip in desired.vips
@@ -75,7 +80,10 @@ def desired_firewalls(draw: st.DrawFn) -> Desired:
 
 def _rule(number: int, clients: list[Zone], servers: list[Zone], chance: random.Random) -> Rule:
     protocols: tuple[Protocol, ...] = ("tcp", "tcp", "udp", "icmp", "any")
-    ports: tuple[tuple[PortRange, ...], ...] = ((), ((80, 80),), ((80, 80), (443, 443)), ((1, 1024),), ((53, 8080),))
+    many = tuple((port, port) for port in (*_PORTS, 81, 82))
+    ports: tuple[tuple[PortRange, ...], ...] = (
+        (), ((80, 80),), ((80, 80), (443, 443)), ((1, 1024),), ((53, 8080),), many
+    )  # fmt: skip
     verdicts: tuple[Verdict, ...] = ("allow", "allow", "reject", "drop")
     protocol = chance.choice(protocols)
     return Rule(
@@ -95,6 +103,7 @@ def facts_of_hosts(draw: st.DrawFn, desired: Desired) -> HostFacts:
     """A host with containers here and there, published and not."""
     bridges = draw(st.sampled_from([BRIDGES, BRIDGES[:2], BRIDGES[:1]]))
     places = tuple(place for name in NAMES for place in draw(_places(name, bridges, desired)))
+    places += _crowd(bridges[0]) if draw(st.booleans()) else ()
     publications = tuple(item for place in places for item in draw(_publications(place)))
     far = draw(st.lists(st.builds(FarPlace, st.sampled_from(NAMES), st.sampled_from([80, 8080]),
         st.sampled_from(PEERS), st.sampled_from([30000, 8080])), max_size=3))  # fmt: skip
@@ -116,7 +125,21 @@ def facts_of_overlays(draw: st.DrawFn, desired: Desired) -> HostFacts:
     """An overlay's namespace."""
     bridge = replace(BRIDGES[1], interface="br0")
     places = tuple(place for name in NAMES for place in draw(_places(name, (bridge,), desired)))
-    return HostFacts("back", "overlay", (bridge,), places)
+    return HostFacts("back", "overlay", (bridge,), places + (_crowd(bridge) if draw(st.booleans()) else ()))
+
+
+def _crowd(bridge: Bridge) -> tuple[Place, ...]:
+    """Many containers, ten of which the policy may tell apart from their network by one label."""
+    return tuple(
+        Place(
+            name,
+            bridge.network,
+            tuple(net.network_address + 100 + number for net in bridge.subnets),
+            (name,),
+            Labels.of({"tier": "front" if number < 10 else "back"}),
+        )
+        for number, name in enumerate(CROWD)
+    )
 
 
 @st.composite

@@ -41,7 +41,11 @@ FOLDER = Path("/var/lib/dockgate")
 TABLE = ("inet", "dockgate")
 PROC = Path("/proc")
 PAUSE_S = 0.25
+TOLD_S = 0.05
 NETLINK_NETFILTER = 12
+INET = 1
+NEW_GENERATION = 0x0A0F
+MOST_CHANGES = 10_000
 MOST_GAPS = 20
 FLOW_FAMILIES = ("ipv4", "ipv6")
 PROTOCOLS = ("tcp", "udp", "icmp", "icmpv6")
@@ -131,6 +135,11 @@ def fingerprint() -> str:
     return hashlib.sha256(done.stdout.encode()).hexdigest() if done.returncode == 0 else ""
 
 
+def exists() -> bool:
+    """Whether there is a table of our name, without a look at what is in it."""
+    return f"table {' '.join(TABLE)}" in nft("list", "tables").splitlines()
+
+
 def generation() -> int:
     """The kernel's number for the rules of this namespace: it changes with every change of any table."""
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER) as asker:
@@ -139,7 +148,7 @@ def generation() -> int:
         asker.send(struct.pack("=IHHIIBBH", 20, 0x0A10, 1, 1, 0, 0, 0, 0))
         answer = asker.recv(4096)
     length, kind = struct.unpack_from("=IH", answer)
-    if kind != 0x0A0F or length < 28:
+    if kind != NEW_GENERATION or length < 28:
         raise CannotDo("the kernel did not tell the generation of its rules")
     return int(struct.unpack_from("!I", answer, 24)[0])
 
@@ -217,14 +226,14 @@ def load(store: Store, place: Place, file: Path | None) -> None:
     """Replace the table there, whole, unless it is that one; never one that somebody else loaded."""
     text = hashlib.sha256(place["text"].encode()).hexdigest()
     with inside(file):
-        where, seen = current(), fingerprint()
+        where = current()
         known = store.prints().get(where)
-        if known is None and seen:
+        if known is None and exists():
             raise CannotDo(
                 f"{place['place']}: there already is a table {' '.join(TABLE)} that this project did not load;"
                 " if no other project owns it: nft delete table inet dockgate"
             )
-        if seen and known == [text, seen]:
+        if known is not None and known[0] == text and intact(store):
             return
         store.note_print(where, text, "")
         nft("-f", "-", feed=place["text"])
@@ -244,7 +253,7 @@ def intact(store: Store) -> bool:
 
 def unload(store: Store, file: Path | None) -> None:
     with inside(file):
-        if current() in store.prints() and fingerprint():
+        if current() in store.prints() and exists():
             nft("delete", "table", *TABLE)
 
 
@@ -280,12 +289,11 @@ def state(request: Any) -> dict[str, Any]:
     places = []
     for place, file in namespaces(wanted["places"] if wanted else [{"place": "host", "network": "", "text": ""}]):
         with inside(file):
-            seen = bool(fingerprint())
             places.append(
                 {
                     "place": place["place"],
                     "in_force": bool(wanted) and intact(store),
-                    "foreign": seen and current() not in store.prints(),
+                    "foreign": current() not in store.prints() and exists(),
                     "bridge_filter": bridge_filter(),
                 }
             )
@@ -474,12 +482,80 @@ def flow_of(line: str) -> dict[str, str] | None:
 # --- the guard
 
 
+class Changes:
+    """What the kernel says of every change of rules in the namespace in which this was made.
+
+    A listing of a large table takes seconds, and Docker changes its own rules all the time. So those generations are
+    remembered that left our table alone. What was not heard, or not to its end, is never among them.
+    """
+
+    def __init__(self, events: socket.socket) -> None:
+        self.events = events
+        self.others: set[int] = set()
+        self._ours = self._deaf = False
+
+    def spared(self, before: int, after: int) -> bool:
+        """Whether no change after ``before`` up to ``after`` was one of our table. The kernel counts first and tells
+        then, so the last may be waited for."""
+        self.listen(0.0)
+        if after not in self.others:
+            self.listen(TOLD_S)
+        heard = before <= after and all(number in self.others for number in range(before + 1, after + 1))
+        self.others = {number for number in self.others if number > after}
+        return heard
+
+    def listen(self, seconds: float) -> None:
+        """Read what there is, after waiting so long for the first of it."""
+        if not select.select([self.events], [], [], seconds)[0]:
+            return
+        while True:
+            try:
+                self.read(self.events.recv(1 << 18))
+            except BlockingIOError:
+                # What was not told may end in the next message.
+                self._ours, self._deaf = self._ours or self._deaf, False
+                return
+            except OSError:  # too much happened to be told
+                self._deaf = True
+
+    def read(self, data: bytes) -> None:
+        """Messages of one or more transactions; each ends with its generation."""
+        at = 0
+        while at + 20 <= len(data):
+            length, kind = struct.unpack_from("=IH", data, at)
+            if length < 20:
+                break
+            if kind == NEW_GENERATION:
+                if not self._ours and not self._deaf and len(self.others) < MOST_CHANGES:
+                    self.others.add(int(struct.unpack_from("!I", data, at + 24)[0]))
+                self._ours = False
+            elif not self._ours:
+                self._ours = names_us(data[at : at + length])
+            at += (length + 3) & ~3
+
+
+def names_us(message: bytes) -> bool:
+    """Whether a message about a table, a chain, a rule, a set, elements or an object is about our table: the name of
+    the table is the first of the attributes of all of them. One that names no table may be about ours."""
+    at = 20
+    while at + 4 <= len(message):
+        length, kind = struct.unpack_from("=HH", message, at)
+        if length < 4:
+            break
+        if kind & 0x3FFF == 1:
+            family, name = message[16], message[at + 4 : at + length].rstrip(b"\0").decode(errors="replace")
+            return family == INET and name == TABLE[1]
+        at += (length + 3) & ~3
+    return True
+
+
 class Guard:
     """Watches that what is wanted is in force. ``seen``: by namespace, the kernel's generation at which it was, the
-    rules that were wanted then, and when that was last looked at."""
+    rules that were wanted then, and when that was last looked at. ``changes``: those of the host's own namespace."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, changes: Changes) -> None:
         self.store = store
+        self.changes = changes
         self.seen: dict[str, tuple[int, str, float]] = {}
 
     def turn(self) -> None:
@@ -495,13 +571,18 @@ class Guard:
         with inside(file):
             where, number = current(), generation()
             before = self.seen.get(where)
-            lost = (before is None or before[:2] != (number, wanted)) and not intact(self.store)
+            same = before is not None and before[1] == wanted and self._untouched(file, before[0], number)
+            lost = not same and not intact(self.store)
         if lost:
             load(self.store, place, file)
             self._record(place, before, file)
             with inside(file):
                 number = generation()
         self.seen[where] = (number, wanted, now())
+
+    def _untouched(self, file: Path | None, before: int, number: int) -> bool:
+        """Whether our table is as it was at that generation, as far as can be told without a look at it."""
+        return before == number or (file is None and self.changes.spared(before, number))
 
     def _record(self, place: Place, before: tuple[int, str, float] | None, file: Path | None) -> None:
         if before is not None:
@@ -542,33 +623,20 @@ def guard() -> None:
     """Never returns. One at a time: while a container takes over from another, the second waits for the first."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
     store = Store()
-    with store.locked("guard.lock"):
-        guarding = Guard(store)
-        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER) as events:
-            events.bind((0, 1 << 6))
-            events.setblocking(False)
-            said = ""
-            while True:
-                try:
-                    guarding.turn()
-                    said = ""
-                except (CannotDo, OSError) as error:
-                    if str(error) != said:
-                        print(f"firewall: {error}", file=sys.stderr, flush=True)
-                    said = str(error)
-                _wait(events)
-
-
-def _wait(events: socket.socket) -> None:
-    """Until the host's rules change, or a short time is over; what changed is looked at anew."""
-    ready, _, _ = select.select([events], [], [], PAUSE_S)
-    while ready:
-        try:
-            events.recv(65536)
-        except BlockingIOError:
-            return
-        except OSError:  # too much happened to be told: it is looked at anyway
-            return
+    with store.locked("guard.lock"), socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER) as events:
+        events.bind((0, 1 << 6))
+        events.setblocking(False)
+        guarding = Guard(store, Changes(events))
+        said = ""
+        while True:
+            try:
+                guarding.turn()
+                said = ""
+            except (CannotDo, OSError) as error:
+                if str(error) != said:
+                    print(f"firewall: {error}", file=sys.stderr, flush=True)
+                said = str(error)
+            guarding.changes.listen(PAUSE_S)
 
 
 VERBS: dict[str, Callable[[Any], Any]] = {

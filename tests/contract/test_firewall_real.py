@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address, ip_network
+from typing import Literal
 
 import pytest
 from tests.contract.firewall_stage import Outcome, Stage
@@ -77,6 +78,43 @@ def facts() -> HostFacts:
         peers=(ip_address(PEER),),
         swarm=True,
     )
+
+
+CROWD = Labels.of({"tier": "crowd"})
+CROWDED = (
+    MATRIX.replace("desk: [192.168.50.101]", "desk: [192.168.50.101], guests: [@GUESTS]").replace(
+        "{port: 80}", ", ".join(f"{{port: {port}}}" for port in (80, *range(8101, 8110)))
+    )
+    + """\
+    - {name: no crowd for guests, from: guests, to: "label:tier=crowd", protocol: tcp, port: [@PORTS]}
+    - {name: no crowd at the VIP, from: "label:tier=crowd", to: "vip:web"}
+    - {name: no crowd at web1, from: "label:tier=crowd", to: "container:web1", protocol: tcp, port: [@PORTS]}
+    - {name: no crowd on the host, from: "label:tier=crowd", to: host, protocol: tcp, port: [@PORTS]}
+"""
+)
+CROWDED = CROWDED.replace("@GUESTS", ", ".join(["192.168.50.102/32", *(f"198.51.{n}.0/24" for n in range(0, 20, 2))]))
+CROWDED = CROWDED.replace("@PORTS", ", ".join(["80", *(str(port) for port in range(9000, 9020, 2))]))
+"""The same with more than stands in lines: here the rule set has maps, of every kind."""
+
+
+def crowded(found: HostFacts) -> HostFacts:
+    """A dozen containers more, which have no namespace of their own. ``web1`` and ``lb`` are then two among many."""
+    names = [(f"crowd{n}", ip_address(f"172.17.0.{30 + n}"), ip_address(f"fd00:17::{30 + n}")) for n in range(12)]
+    places = tuple(Place(name, "bridge", (v4, v6), (name,), CROWD) for name, v4, v6 in names)
+    published = tuple(
+        Publication("tcp", family, None, 20000 + number, name, "bridge", address, 80)
+        for number, (name, *addresses) in enumerate(names)
+        for family, address in zip(FAMILIES, addresses, strict=True)
+    )
+    more = tuple(
+        Publication("tcp", family, None, port, "lb", "bridge", ip_address(address), port)
+        for port in range(8101, 8110)
+        for family, address in zip(FAMILIES, (LB4, LB6), strict=True)
+    )
+    return replace(found, places=(*found.places, *places), publications=(*found.publications, *published, *more))
+
+
+FAMILIES: tuple[Literal[4, 6], ...] = (4, 6)
 
 
 @dataclass(frozen=True)
@@ -180,15 +218,19 @@ def stage() -> Iterator[Stage]:
 
 def load(stage: Stage, text: str) -> Policy:
     policy = complete(read(text).desired)
-    rules = render(compile_ruleset(policy, facts()))
+    rules = render(compile_ruleset(policy, facts_for(text)))
     stage.check(rules)
     stage.load(rules)
     return policy
 
 
-def expected(policy: Policy, flow: Flow) -> tuple[Outcome, str]:
+def facts_for(text: str) -> HostFacts:
+    return crowded(facts()) if text == CROWDED else facts()
+
+
+def expected(policy: Policy, text: str, flow: Flow) -> tuple[Outcome, str]:
     """What must be measured, and the chain that must count it ("" for none)."""
-    said = evaluate(policy, facts(), flow)
+    said = evaluate(policy, facts_for(text), flow)
     outcome: Outcome = "open" if said.verdict == "allow" else "refused" if said.verdict == "reject" else "dropped"
     return outcome, "" if said.rule is None else f"r_{policy.rules.index(said.rule)}"
 
@@ -200,11 +242,12 @@ def test_every_probe_is_open_without_rules(stage: Stage) -> None:
     assert not shut, "\n".join(shut)
 
 
-def test_real_packets_agree_with_the_policy_and_the_named_rule_counts(stage: Stage) -> None:
-    policy = load(stage, MATRIX)
+@pytest.mark.parametrize("text", [MATRIX, CROWDED], ids=["few", "many"])
+def test_real_packets_agree_with_the_policy_and_the_named_rule_counts(stage: Stage, text: str) -> None:
+    policy = load(stage, text)
     wrong = []
     for item in CELLS:
-        outcome, chain = expected(policy, item.flow)
+        outcome, chain = expected(policy, text, item.flow)
         before = stage.counts()
         measured = item.send(stage)
         counted = sorted(name for name, count in stage.counts().items() if count > before.get(name, 0))

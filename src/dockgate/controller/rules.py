@@ -6,6 +6,7 @@ anywhere leaves what was kept before or what comes back to it by itself; nothing
 
 from __future__ import annotations
 
+from functools import cache
 from ipaddress import ip_address
 
 from dockgate.controller.observe import observe
@@ -15,9 +16,9 @@ from dockgate.edges import firewall, node
 from dockgate.edges.firewall import Applied, LiveFlow
 from dockgate.edges.node import Answer
 from dockgate.errors import ActionFailed, ProofFailed
-from dockgate.firewall import HostFacts, address_of, complete
+from dockgate.firewall import address_of, complete
 from dockgate.firewall.host_rules import facts_of, host_rules
-from dockgate.firewall.live import is_forbidden, may_ask, tracked
+from dockgate.firewall.live import Tracked, is_forbidden, may_ask, tracked
 from dockgate.model.actions import ApplyRules, KeepRules, ProofRequest, ProveRules, RemoveRules, RevertRules
 from dockgate.model.desired import Desired
 from dockgate.model.observed import Observed, ObservedHost, Unknown
@@ -72,11 +73,17 @@ def _forbidden(desired: Desired, observed: Observed, host: str, applied: Applied
     facts = {place: found for place, _, found in places}
     policy, own = complete(desired), frozenset(map(ip_address, applied.own))
 
-    def judged(flow: LiveFlow, there: HostFacts) -> bool:
-        asked, server = (flow.destination, flow.dport), (flow.server, flow.server_port)
-        return is_forbidden(policy, there, own, tracked(flow.protocol, flow.source, asked, server, flow.type))
+    @cache
+    def judged(place: str, flow: Tracked) -> bool:
+        """Once for all connections of a client to a port: with thousands of rules each takes milliseconds."""
+        return is_forbidden(policy, facts[place], own, flow)
 
-    return tuple(flow for flow in applied.flows if judged(flow, facts[flow.place]))
+    return tuple(flow for flow in applied.flows if judged(flow.place, _tracked(flow)))
+
+
+def _tracked(flow: LiveFlow) -> Tracked:
+    asked, server = (flow.destination, flow.dport), (flow.server, flow.server_port)
+    return tracked(flow.protocol, flow.source, asked, server, flow.type)
 
 
 async def prove(world: World, action: ProveRules) -> str:

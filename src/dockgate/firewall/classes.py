@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from heapq import heappop, heappush
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from itertools import pairwise
 from typing import TypeAlias
@@ -33,7 +34,7 @@ from dockgate.model.policy import (
 )
 
 from .facts import Address, HostFacts, Place, Prefix
-from .ruleset import Span
+from .ruleset import Key, Span
 
 Class: TypeAlias = tuple[int, ...]
 At: TypeAlias = tuple[str, Address]
@@ -42,14 +43,33 @@ At: TypeAlias = tuple[str, Address]
 ALL_PORTS = (0, 65535)
 
 
+class Told:
+    """Keys, each with the rules that are about it; found again by any of these rules, without asking every key."""
+
+    def __init__(self, pairs: Iterable[tuple[Key, Class]]) -> None:
+        self.pairs = tuple(pairs)
+        self._by_rule: dict[int, list[int]] = defaultdict(list)
+        for position, (_, rules) in enumerate(self.pairs):
+            for index in rules:
+                self._by_rule[index].append(position)
+
+    def classes(self) -> Iterator[Class]:
+        return (rules for _, rules in self.pairs)
+
+    def among(self, rules: Iterable[int]) -> Iterator[tuple[Key, Class]]:
+        """Those that at least one of the rules is about, in their order."""
+        found = {position for index in rules for position in self._by_rule.get(index, ())}
+        return (self.pairs[position] for position in sorted(found))
+
+
 @dataclass(frozen=True)
 class Side:
     """One end of all flows. ``exact``: containers that differ from their network; ``whole``: each bridge by interface;
     ``outside``: addresses that differ from the world, as disjoint spans in order; ``host``, ``world``: the rest."""
 
-    exact: dict[At, Class]
-    whole: dict[str, Class]
-    outside: tuple[tuple[Span, Class], ...]
+    exact: Told
+    whole: Told
+    outside: Told
     world: Class
     host: Class
 
@@ -66,7 +86,10 @@ class Classes:
             if rule.kind == "rule":
                 self._of_client[rule.client].append(index)
                 self._of_server[rule.server].append(index)
-        self._vips = tuple(zone for zone in self._of_server if isinstance(zone, VipZone))
+        self._vips: dict[Zone, list[VipZone]] = defaultdict(list)
+        for zone in self._of_server:
+            if isinstance(zone, VipZone):
+                self._vips[BalancerZone(zone.project, zone.name)].append(zone)
         self._zones_at = self._containers()
 
     def clients(self) -> Side:
@@ -82,9 +105,9 @@ class Classes:
     def vips_behind(self, network: str, address: Address) -> Iterator[tuple[VipZone, Class]]:
         """VIPs whose load balancer is there, and the rules about each and about its container."""
         zones = self._zones_at.get((network, address), set()) | {NetworkZone(network)}
-        for zone in self._vips:
-            if BalancerZone(zone.project, zone.name) in zones:
-                yield zone, self._pick(self._of_server, zones | {zone})
+        vips = (vip for zone in zones if isinstance(zone, BalancerZone) for vip in self._vips.get(zone, ()))
+        for vip in sorted(vips, key=lambda vip: self._of_server[vip]):
+            yield vip, self._pick(self._of_server, zones | {vip})
 
     def far(self) -> Iterator[tuple[Address, int, Class]]:
         """Published places on other hosts that a rule names: address, port and the rules about just them."""
@@ -101,25 +124,31 @@ class Classes:
         found: dict[tuple[str, Address], set[Zone]] = defaultdict(set)
         for place in self._facts.places:
             for address in place.addresses:
-                found[place.network, address].update(_zones(place))
+                found[place.network, address].update(zones_of(place))
         return found
 
     def _side(self, by_zone: dict[Zone, list[int]]) -> Side:
         whole = {bridge.interface: self._pick(by_zone, {NetworkZone(bridge.network)}) for bridge in self._facts.bridges}
+        devices = {bridge.network: bridge.interface for bridge in reversed(self._facts.bridges)}
         exact: dict[At, Class] = {}
         for (network, address), zones in self._zones_at.items():
-            interface = self._facts.interface(network)
-            if interface is not None:
+            if network in devices:
                 rules = self._pick(by_zone, zones | {NetworkZone(network)})
-                if rules != whole[interface]:
-                    exact[interface, address] = rules
+                if rules != whole[devices[network]]:
+                    exact[devices[network], address] = rules
         world = self._pick(by_zone, {WorldZone()})
         outside = tuple(
             (span, rules)
             for span, zones in _partition(self._prefixes(by_zone))
             if (rules := self._pick(by_zone, {*zones, WorldZone()})) != world
         )
-        return Side(exact, whole, _joined(outside), world, self._pick(by_zone, {HostZone()}))
+        return Side(
+            Told(exact.items()),
+            Told(((interface,), rules) for interface, rules in whole.items()),
+            Told(((span,), rules) for span, rules in _joined(outside)),
+            world,
+            self._pick(by_zone, {HostZone()}),
+        )
 
     def _pick(self, by_zone: dict[Zone, list[int]], zones: set[Zone]) -> Class:
         return tuple(sorted({index for zone in zones if zone in by_zone for index in by_zone[zone]}))
@@ -138,14 +167,22 @@ class Classes:
 
 def port_cells(rules: tuple[Rule, ...], among: Class, protocol: str) -> Iterator[tuple[int, int, int | None]]:
     """All ports as spans, each with the first rule that is about them."""
-    about = [index for index in among if rules[index].protocol in ("any", protocol)]
-    ranges = [span for index in about for span in rules[index].ports]
-    starts = sorted({0, *(low for low, _ in ranges), *(high + 1 for _, high in ranges if high < ALL_PORTS[1])})
+    opened: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    for index in (index for index in among if rules[index].protocol in ("any", protocol)):
+        for low, high in rules[index].ports or (ALL_PORTS,):
+            opened[low].append((index, high))
+    ends = {high + 1 for spans in opened.values() for _, high in spans if high < ALL_PORTS[1]}
+    starts = sorted({0, *opened, *ends})
+    asked: list[tuple[int, int]] = []
     for low, after in zip(starts, [*starts[1:], ALL_PORTS[1] + 1], strict=True):
-        yield low, after - 1, next((index for index in about if rules[index].covers(protocol, low)), None)
+        for span in opened.get(low, ()):
+            heappush(asked, span)
+        while asked and asked[0][1] < low:
+            heappop(asked)
+        yield low, after - 1, asked[0][0] if asked else None
 
 
-def _zones(place: Place) -> Iterator[Zone]:
+def zones_of(place: Place) -> Iterator[Zone]:
     """Every zone that could be about a container there."""
     yield ContainerZone(place.container)
     yield from (LabelZone(key, value) for key, value in place.labels.pairs)
@@ -166,9 +203,10 @@ def _partition(prefixes: Iterator[tuple[Zone, Prefix]]) -> Iterator[tuple[Span, 
         for start, after in pairwise(starts):
             for zone, change in changes[start]:
                 open_now[zone] += change
-            zones = frozenset(zone for zone, count in open_now.items() if count > 0)
-            if zones:
-                yield Span(_address(version, start), _address(version, after - 1)), zones
+                if not open_now[zone]:
+                    del open_now[zone]
+            if open_now:
+                yield Span(_address(version, start), _address(version, after - 1)), frozenset(open_now)
 
 
 def _address(version: int, number: int) -> Address:

@@ -13,12 +13,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from ipaddress import IPv4Network, IPv6Network, collapse_addresses
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, collapse_addresses
 
 from dockgate.model.observed import Unknown
 from dockgate.model.policy import Kind, Policy, Rule
 
-from .classes import Class, Classes, Side
+from .classes import Class, Classes, Told
 from .derive import NEIGHBOUR_TYPES
 from .facts import Address, HostFacts
 from .ruleset import (
@@ -39,8 +39,9 @@ from .ruleset import (
     Translated,
     Value,
 )
-from .sockets import ASKED, PUBLISHED, Sockets, asked_address
+from .sockets import PUBLISHED, Sockets
 from .tables import Tables, key_order, str_version
+from .ways import ASKED, Ways
 
 RAW_GUARDS = -310
 FILTER = -10
@@ -67,6 +68,9 @@ class _Compiler:
         self._clients = self._classes.clients()
         self._servers = self._classes.servers()
         self._sockets = Sockets(self._classes, facts)
+        self._ways = Ways(self._classes, facts)
+        self._far = Told(((address, port), about) for address, port, about in self._classes.far())
+        self._outside_of: dict[Address, Class] = {}
         self._tables = Tables(policy)
 
     def ruleset(self) -> Ruleset:
@@ -178,16 +182,17 @@ class _Compiler:
         """Look up who sent the packet, and go on in that class's own chain."""
         side = self._clients
         made: dict[Class, str | None] = {}
-        for rules in sorted({*side.exact.values(), *side.whole.values(), side.world, *(r for _, r in side.outside)}):
+        classes = {*side.exact.classes(), *side.whole.classes(), side.world, *side.outside.classes()}
+        for rules in sorted(classes):
             made[rules] = build(rules, f"{prefix}_{len(made)}") if rules else None
 
         def jumps(pairs: Iterable[tuple[Key, Class]]) -> list[tuple[Key, Action]]:
             return [(key, Jump(chain)) for key, rules in pairs if (chain := made[rules])]
 
-        lines = self._tables.lookup_exact(f"{prefix}_from", ("iifname", "saddr4", "saddr6"), jumps(_exact(side)))
-        lines += self._tables.lookup(f"{prefix}_from_net", ("iifname",), jumps(_whole(side)))
+        lines = self._tables.lookup_exact(f"{prefix}_from", ("iifname", "saddr4", "saddr6"), jumps(side.exact.pairs))
+        lines += self._tables.lookup(f"{prefix}_from_net", ("iifname",), jumps(side.whole.pairs))
         lines += self._tables.lookup_outside(
-            f"{prefix}_from_out", ("saddr4", "saddr6"), jumps(_outside(side)), _NOT_FROM
+            f"{prefix}_from_out", ("saddr4", "saddr6"), jumps(side.outside.pairs), _NOT_FROM
         )
         world = made[side.world]
         return [*lines, *([Line((_NOT_FROM,), Jump(world))] if world else [])]
@@ -198,14 +203,15 @@ class _Compiler:
         """The chain in which a class of clients looks up containers and the outside; None if no rule is about any."""
         side, among = self._servers, set(rules)
 
-        def jumps(pairs: Iterable[tuple[Key, Class]]) -> list[tuple[Key, Action]]:
-            return [(key, Jump(chain)) for key, about in pairs if (chain := self._tables.by_port(_both(about, among)))]
+        def jumps(told: Told) -> list[tuple[Key, Action]]:
+            found = ((key, self._tables.by_port(_both(about, among))) for key, about in told.among(rules))
+            return [(key, Jump(chain)) for key, chain in found if chain]
 
         lines = self._lookup_vips(name, among)
-        lines += self._tables.lookup_exact(f"{name}_to", ("oifname", "daddr4", "daddr6"), jumps(_exact(side)))
-        lines += self._tables.lookup(f"{name}_to_net", ("oifname",), jumps(_whole(side)))
+        lines += self._tables.lookup_exact(f"{name}_to", ("oifname", "daddr4", "daddr6"), jumps(side.exact))
+        lines += self._tables.lookup(f"{name}_to_net", ("oifname",), jumps(side.whole))
         lines += self._lookup_far(name, among)
-        lines += self._tables.lookup_outside(f"{name}_to_out", ("daddr4", "daddr6"), jumps(_outside(side)), _TO_OUTSIDE)
+        lines += self._tables.lookup_outside(f"{name}_to_out", ("daddr4", "daddr6"), jumps(side.outside), _TO_OUTSIDE)
         world = self._tables.by_port(_both(side.world, among))
         lines += [Line((_TO_OUTSIDE,), Jump(world))] if world else []
         return self._tables.chain(name, lines) if lines else None
@@ -213,20 +219,11 @@ class _Compiler:
     def _lookup_vips(self, name: str, among: set[int]) -> list[Line]:
         """By what the client asked for before Docker translated it, and by where it was led."""
         found: dict[str, dict[Key, Action]] = {kind: {} for kind in ASKED}
-        for item in self._facts.publications:
-            interface = self._facts.interface(item.network)
-            if item.protocol != "tcp" or interface is None:
-                continue
-            behind = self._classes.behind(item.network, item.address)
-            ordinary = self._classes.first(_both(behind, among), "tcp", item.port)
-            for vip, about in self._classes.vips_behind(item.network, item.address):
-                rule = self._classes.first(_both(about, among), "tcp", item.port)
-                asked = asked_address(item, vip)
-                if rule is None or rule == ordinary or asked is False:
-                    continue
-                to: Key = (item.host_port, item.address, item.port)
-                key: Key = (interface, *to) if asked is None else (interface, asked, *to)
-                found[f"{'any' if asked is None else ''}{item.family}"][key] = self._tables.goto(rule)
+        for way in self._ways.among(among):
+            ordinary = self._classes.first(_both(way.behind, among), "tcp", way.port)
+            rule = self._classes.first(_both(way.about, among), "tcp", way.port)
+            if rule is not None and rule != ordinary:
+                found[way.kind][way.key] = self._tables.goto(rule)
         dnat = (Is("l4proto", ("tcp",)), Translated())
         return [
             line
@@ -236,13 +233,13 @@ class _Compiler:
 
     def _lookup_far(self, name: str, among: set[int]) -> list[Line]:
         found: dict[int, dict[Key, Action]] = {4: {}, 6: {}}
-        for address, port, about in self._classes.far():
-            outside = next(
-                (rules for span, rules in self._servers.outside if _inside(address, span)), self._servers.world
-            )
+        for key, about in self._far.among(among):
+            address, port = key
+            assert isinstance(address, IPv4Address | IPv6Address)
+            assert isinstance(port, int)
+            outside = self._outside(address)
             rule = self._classes.first(sorted({*about, *outside} & among), "tcp", port)
             if rule is not None and rule != self._classes.first(_both(outside, among), "tcp", port):
-                key: Key = (address, port)
                 here = found[address.version].get(key)
                 if not isinstance(here, Goto) or int(here.chain[2:]) > rule:
                     found[address.version][key] = self._tables.goto(rule)
@@ -252,17 +249,23 @@ class _Compiler:
             *self._tables.lookup(f"{name}_far6", ("daddr6", "dport"), list(found[6].items()), *tcp),
         ]
 
+    def _outside(self, address: Address) -> Class:
+        """The rules about an address outside."""
+        if address not in self._outside_of:
+            spans = ((key[0], rules) for key, rules in self._servers.outside.pairs)
+            here = (rules for span, rules in spans if isinstance(span, Span) and _inside(address, span))
+            self._outside_of[address] = next(here, self._servers.world)
+        return self._outside_of[address]
+
     def _to_host(self, rules: Class, name: str) -> str | None:
         chosen = self._tables.by_port(_both(self._servers.host, set(rules)))
         return self._tables.chain(name, [Line(action=Jump(chosen))]) if chosen else None
 
     def _to_published(self, rules: Class, name: str) -> str | None:
         """Each published port by itself: which rule decides for the container behind it."""
-        among, found = set(rules), defaultdict[str, list[tuple[Key, Action]]](list)
-        for socket in self._sockets.all():
-            rule = self._sockets.rule(socket, among)
-            if rule is not None:
-                found[socket.kind].append((socket.key, self._tables.goto(rule)))
+        found = defaultdict[str, list[tuple[Key, Action]]](list)
+        for socket, rule in self._sockets.among(rules):
+            found[socket.kind].append((socket.key, self._tables.goto(rule)))
         lines = [
             line
             for kind, fields in PUBLISHED.items()
@@ -292,18 +295,6 @@ def _packets(rule: Rule) -> tuple[Match, ...]:
     """The packets of a rule with a protocol and ports."""
     ports: tuple[Value, ...] = tuple(low if low == high else Span(low, high) for low, high in rule.ports)
     return Is("l4proto", (rule.protocol,)), Is("dport", ports)
-
-
-def _exact(side: Side) -> list[tuple[Key, Class]]:
-    return [(at, rules) for at, rules in side.exact.items()]
-
-
-def _whole(side: Side) -> list[tuple[Key, Class]]:
-    return [((interface,), rules) for interface, rules in side.whole.items()]
-
-
-def _outside(side: Side) -> list[tuple[Key, Class]]:
-    return [((span,), rules) for span, rules in side.outside]
 
 
 def _both(about: Class, among: set[int]) -> Class:

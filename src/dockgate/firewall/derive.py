@@ -74,10 +74,11 @@ def complete(desired: Desired) -> Policy:
 
 def needs(desired: Desired) -> Iterator[Rule]:
     """What VIPs and pools need, VIP by VIP."""
+    pools = {pool.name: pool for pool in desired.pools}
     for vip in desired.vips:
         yield from _vip_needs(desired.project, vip)
         for name in vip.pools():
-            yield from _pool_needs(desired, vip, desired.pool(name))
+            yield from _pool_needs(desired, vip, pools[name])
 
 
 def _derived(

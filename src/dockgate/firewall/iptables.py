@@ -14,6 +14,7 @@ from typing import Literal, TypeAlias
 from dockgate.model.observed import Unknown
 from dockgate.model.policy import (
     AddressesZone,
+    BalancerZone,
     HostZone,
     Kind,
     LanZone,
@@ -27,9 +28,9 @@ from dockgate.model.policy import (
     Zone,
 )
 
+from .classes import zones_of
 from .derive import NEIGHBOUR_TYPES
-from .evaluate import holds
-from .facts import HostFacts, Prefix, Publication, balancer_of
+from .facts import Address, HostFacts, Place, Prefix, Publication
 from .render import safe
 from .sockets import asked_address
 from .tables import comment_of
@@ -56,6 +57,7 @@ class _Writer:
         self._facts = facts
         self._family: Family = family
         self._command = "iptables" if family == 4 else "ip6tables"
+        self._places, self._published = _by_zone(facts, family)
         self._sides = [*(bridge.interface for bridge in facts.bridges), _OUTSIDE]
 
     def lines(self) -> Iterator[str]:
@@ -188,21 +190,15 @@ class _Writer:
         network = self._facts.network(interface)
         if network is not None and zone == NetworkZone(network):
             yield ""
-        for place in self._facts.places:
-            if place.network == network and holds(zone, place):
+        for place in self._places.get(zone, ()):
+            if place.network == network:
                 yield from (f"{flag} {address}" for address in place.addresses if address.version == self._family)
-
-    def _behind(self, zone: Zone, item: Publication) -> bool:
-        places = [p for p in self._facts.places if p.network == item.network and item.address in p.addresses]
-        return zone == NetworkZone(item.network) or any(holds(zone, place) for place in places)
 
     def _vips(self, zone: VipZone) -> Iterator[tuple[Publication, str]]:
         """Publications that are the VIP, and the address at which they are, "" for every one."""
-        for item in self._facts.publications:
-            places = [p for p in self._facts.places if p.network == item.network and item.address in p.addresses]
+        for item in self._published.get(BalancerZone(zone.project, zone.name), ()):
             asked = asked_address(item, zone)
-            ours = any(balancer_of(place, zone.project, zone.name) for place in places)
-            if ours and asked is not False and item.family == self._family:
+            if asked is not False:
                 yield item, "" if asked is None else str(asked)
 
     def _vip(self, rule: Rule, zone: VipZone, interface: str) -> Iterator[str]:
@@ -218,9 +214,8 @@ class _Writer:
         if isinstance(rule.server, VipZone):
             found = list(self._vips(rule.server))
         else:
-            for item in self._facts.publications:
-                if item.family == self._family and self._behind(rule.server, item):
-                    found.append((item, "" if item.host_address is None else str(item.host_address)))
+            for item in self._published.get(rule.server, ()):
+                found.append((item, "" if item.host_address is None else str(item.host_address)))
         for item, asked in found:
             if rule.covers(item.protocol, item.port):
                 address = f"-d {asked} " if asked else ""
@@ -230,12 +225,13 @@ class _Writer:
 
     def _proxied_default(self, client: str) -> Iterator[str]:
         """A published port is nobody's but its container's: what no rule allowed ends here."""
+        defaults = self._policy.of("default")
         for item in self._facts.publications:
             if item.family == self._family:
                 address = f"-d {item.host_address} " if item.host_address else ""
                 match = f"{address}-p {item.protocol} --dport {item.host_port}"
                 if self._policy.deny:
-                    yield from (f"{match} {self._end(rule)}" for rule in self._policy.of("default"))
+                    yield from (f"{match} {self._end(rule)}" for rule in defaults)
                 else:
                     yield f"{match} -j RETURN"
 
@@ -254,6 +250,24 @@ class _Writer:
 
     def _say(self, text: str) -> str:
         return f"{self._command} {text}"
+
+
+def _by_zone(facts: HostFacts, family: Family) -> tuple[dict[Zone, list[Place]], dict[Zone, list[Publication]]]:
+    """The containers in each zone, and the published ports of that family behind which they are."""
+    places: dict[Zone, list[Place]] = {}
+    at: dict[tuple[str, Address], set[Zone]] = {}
+    for place in facts.places:
+        zones = set(zones_of(place))
+        for zone in zones:
+            places.setdefault(zone, []).append(place)
+        for address in place.addresses:
+            at.setdefault((place.network, address), set()).update(zones)
+    published: dict[Zone, list[Publication]] = {}
+    for item in facts.publications:
+        if item.family == family:
+            for zone in {NetworkZone(item.network), *at.get((item.network, item.address), ())}:
+                published.setdefault(zone, []).append(item)
+    return places, published
 
 
 def _packets(rule: Rule, family: Family = 4) -> str:

@@ -6,6 +6,7 @@ container and its port decide, also when Docker's translation is gone and only t
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import Literal
@@ -22,14 +23,6 @@ PUBLISHED: dict[str, tuple[Field, ...]] = {
     "any": ("nfproto", "l4proto", "dport"),
 }
 """Sockets with an address of their own before those on every address."""
-
-ASKED: dict[str, tuple[Field, ...]] = {
-    "4": ("oifname", "orig_daddr4", "orig_dport", "daddr4", "dport"),
-    "6": ("oifname", "orig_daddr6", "orig_dport", "daddr6", "dport"),
-    "any4": ("oifname", "orig_dport", "daddr4", "dport"),
-    "any6": ("oifname", "orig_dport", "daddr6", "dport"),
-}
-"""What a client asked for and where it was led: by the address that it asked, or at any address."""
 
 
 @dataclass(frozen=True)
@@ -65,34 +58,48 @@ class Sockets:
 
     def __init__(self, classes: Classes, facts: HostFacts) -> None:
         self._classes = classes
-        self._items: dict[tuple[str, int, int], list[Publication]] = {}
+        items: dict[tuple[str, int, int], list[Publication]] = {}
         sockets: dict[Socket, None] = {}
         for item in facts.publications:
-            self._items.setdefault((item.protocol, item.family, item.host_port), []).append(item)
+            items.setdefault((item.protocol, item.family, item.host_port), []).append(item)
             sockets[Socket(item.protocol, item.family, item.host_address, item.host_port)] = None
             for vip, _ in classes.vips_behind(item.network, item.address):
                 asked = asked_address(item, vip)
                 if asked is not False and asked is not None:
                     sockets[Socket(item.protocol, item.family, asked, item.host_port)] = None
-        self._sockets = tuple(sockets)
+        self._behind: dict[Socket, tuple[tuple[Publication, Class], ...]] = {
+            socket: tuple(
+                (item, self._about(item, socket))
+                for item in items[socket.protocol, socket.family, socket.port]
+                if item.host_address in (None, socket.address)
+            )
+            for socket in sockets
+        }
+        self._by_rule: dict[int, dict[Socket, None]] = {}
+        for socket, behind in self._behind.items():
+            for index in (index for _, about in behind for index in about):
+                self._by_rule.setdefault(index, {})[socket] = None
 
     def all(self) -> tuple[Socket, ...]:
-        return self._sockets
+        return tuple(self._behind)
 
-    def rule(self, socket: Socket, among: set[int]) -> int | None:
-        """The first of the rules that is about a container behind the socket."""
-        found = [
-            rule
-            for item in self._items[socket.protocol, socket.family, socket.port]
-            if item.host_address in (None, socket.address) and (rule := self._first(item, socket, among)) is not None
-        ]
-        return min(found, default=None)
+    def among(self, rules: Class) -> Iterator[tuple[Socket, int]]:
+        """Sockets that one of the rules is about, each with the first that is about a container behind it."""
+        wanted = set(rules)
+        for socket in {socket: None for index in rules for socket in self._by_rule.get(index, ())}:
+            firsts = (self._first(item, about, wanted) for item, about in self._behind[socket])
+            rule = min((index for index in firsts if index is not None), default=None)
+            if rule is not None:
+                yield socket, rule
 
-    def _first(self, item: Publication, socket: Socket, among: set[int]) -> int | None:
+    def _first(self, item: Publication, about: Class, among: set[int]) -> int | None:
+        return self._classes.first((index for index in about if index in among), item.protocol, item.port)
+
+    def _about(self, item: Publication, socket: Socket) -> Class:
+        """The rules about the container of a publication, as it is asked for there."""
         about: set[int] = set(self._classes.behind(item.network, item.address))
         for vip, more in self._classes.vips_behind(item.network, item.address):
             asked = asked_address(item, vip)
             if asked is None or asked == socket.address:
                 about.update(more)
-        rules: Class = tuple(sorted(about & among))
-        return self._classes.first(rules, item.protocol, item.port)
+        return tuple(sorted(about))

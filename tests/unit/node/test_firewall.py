@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
+import socket
+import struct
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -99,3 +103,87 @@ def test_the_folder_holds_whole_files_only(program: ModuleType, store) -> None: 
     (store.folder / "kept.json").write_text("{")
     with pytest.raises(program.CannotDo, match="is not JSON"):
         store.read("kept.json")
+
+
+def told(kind: int, *, generation: int = 0, table: str = "", family: int = 1) -> bytes:
+    """A message of the kernel about rules: of a table, or the end of a transaction."""
+    value = struct.pack("!I", generation) if kind == NEW_GENERATION else table.encode() + b"\0"
+    attribute = struct.pack("=HH", 4 + len(value), 1) + value
+    attribute += bytes(-len(attribute) % 4)
+    return struct.pack("=IHHIIBBH", 20 + len(attribute), kind, 0, 0, 0, family, 0, 0) + attribute
+
+
+NEW_RULE, NEW_GENERATION = 0x0A06, 0x0A0F
+OTHERS, OURS = told(NEW_RULE, table="filter", family=2), told(NEW_RULE, table="dockgate")
+
+
+@pytest.fixture
+def heard(program: ModuleType) -> Iterator[tuple[ModuleType, socket.socket]]:
+    """What listens, and where to speak."""
+    here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with here, there:
+        here.setblocking(False)
+        yield program.Changes(here), there
+
+
+def test_changes_of_other_tables_need_no_look_at_ours(heard) -> None:  # type: ignore[no-untyped-def]
+    changes, kernel = heard
+    kernel.send(OTHERS + told(NEW_GENERATION, generation=8))
+    kernel.send(OTHERS)
+    kernel.send(OTHERS + told(NEW_GENERATION, generation=9))
+    assert changes.spared(7, 9)
+
+
+@pytest.mark.parametrize("ours", [OURS, OTHERS + OURS + OTHERS, told(NEW_RULE, table="dockgate") + OTHERS])
+def test_a_change_of_our_table_is_never_spared(heard, ours: bytes) -> None:  # type: ignore[no-untyped-def]
+    changes, kernel = heard
+    kernel.send(OTHERS + told(NEW_GENERATION, generation=8))
+    kernel.send(ours + told(NEW_GENERATION, generation=9))
+    kernel.send(OTHERS + told(NEW_GENERATION, generation=10))
+    assert not changes.spared(7, 10)
+    kernel.send(OTHERS + told(NEW_GENERATION, generation=11))
+    assert changes.spared(10, 11)
+
+
+def test_a_table_of_our_name_in_another_family_is_not_ours(heard) -> None:  # type: ignore[no-untyped-def]
+    changes, kernel = heard
+    kernel.send(told(NEW_RULE, table="dockgate", family=2) + told(NEW_GENERATION, generation=8))
+    assert changes.spared(7, 8)
+
+
+def test_a_change_that_was_not_heard_is_not_spared(heard) -> None:  # type: ignore[no-untyped-def]
+    changes, kernel = heard
+    kernel.send(OTHERS + told(NEW_GENERATION, generation=9))
+    assert not changes.spared(7, 9)
+    assert not changes.spared(9, 10)
+
+
+def test_what_comes_after_lost_messages_is_not_taken_for_whole(program: ModuleType) -> None:
+    """The end of a transaction of which a part was lost looked like one that left our table alone."""
+    changes = program.Changes(Losing([OTHERS, None, OTHERS, told(NEW_GENERATION, generation=8)]))
+    changes.listen(0.0)
+    changes.read(told(NEW_GENERATION, generation=9))
+    changes.read(OTHERS + told(NEW_GENERATION, generation=10))
+    assert changes.others == {10}
+
+
+class Losing:
+    """A socket of the kernel, with what it gives in order; None: it lost some."""
+
+    def __init__(self, said: list[bytes | None]) -> None:
+        self._said = said
+        self._always_ready = socket.socketpair()
+        self._always_ready[1].send(b"x")
+
+    def fileno(self) -> int:
+        return self._always_ready[0].fileno()
+
+    def recv(self, size: int) -> bytes:
+        if not self._said:
+            for end in self._always_ready:
+                end.close()
+            raise BlockingIOError
+        message = self._said.pop(0)
+        if message is None:
+            raise OSError(errno.ENOBUFS, "No buffer space available")
+        return message
