@@ -17,9 +17,10 @@ from dockgate.model.observed import (
     ServerState,
 )
 from dockgate.trace import Evidence, Prediction, Request, predict
-from dockgate.trace.model import Answer, Ends, Hop, LogLine, Sighting, Verdict
+from dockgate.trace.evidence import Answer, LogLine, Sighting, Verdict
+from dockgate.trace.model import Ends, Hop
 
-PORT, ISN = 28305, {1: 1000, 2: 2000}
+PORT, ISN = 28305, {1: 1000, 2: 2000, 3: 3000}
 CLIENT = "192.168.50.100"
 REQUEST = Request("http://docker1.lab.lab/", "docker1.lab.lab", "192.168.50.11", 80)
 HEAD = """\
@@ -126,7 +127,7 @@ def seen(prediction: Prediction, name: str = "web1", *, until: int = 99) -> Evid
 def full(hop: Hop, ends: Ends) -> Ends:
     if hop.session == 1:
         return replace(ends, source=ends.source or CLIENT, sport=PORT)
-    return replace(ends, sport=47502)
+    return replace(ends, sport=47500 + hop.session)
 
 
 def sighted(hop: Hop, at: int) -> tuple[Sighting, ...]:
@@ -146,8 +147,9 @@ def sighted(hop: Hop, at: int) -> tuple[Sighting, ...]:
     came = Ends(there[0].address, there[0].dport, there[0].source, there[0].sport)
     ack = ISN[hop.session] + 1
     back = tuple(Sighting(hop.place.key, "eth0", False, 900, end, 7, ack, 0x12, outer=outer) for end in (answer, came))
-    carries = hop.session == 2 and hop.place.kind == "container"
-    token = (replace(forth[0], token=True, flags=0x18, at=forth[0].at + 20, seq=ISN[2] + 1),) if carries else ()
+    carries = hop.session > 1 and hop.place.kind == "container"
+    said = replace(forth[0], token=True, flags=0x18, at=forth[0].at + 20, seq=ISN[hop.session] + 1)
+    token = (said,) if carries else ()
     return (*forth, *back, *token)
 
 
