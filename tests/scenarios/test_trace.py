@@ -21,6 +21,7 @@ from tests.scenarios.tracer import (
     added_rule,
     ends,
     kinds,
+    left,
     overlay_tracer,
     published_tracer,
 )
@@ -271,20 +272,6 @@ def test_it_is_told_in_80_columns(overlay: Tracer) -> None:
 
 
 # --- it leaves nothing behind
-
-
-LOOK = """
-for place in /proc/[0-9]*/ns/net /run/docker/netns/*; do echo "$(stat -L -c %i "$place") $place"; done 2>/dev/null |
-sort -u -k1,1 | while read -r _ place; do nsenter --net="$place" nft list tables; done 2>/dev/null
-cat /proc/[0-9]*/cmdline | tr '\\0' ' '
-"""
-
-
-def left(tracer: Tracer) -> list[str]:
-    """Tables and processes of the trace in every namespace of every host."""
-    said = {host: tracer.lab.exec(host, ["sh", "-c", LOOK]).stdout for host in tracer.lab.hosts}
-    assert all("dockerd" in text for text in said.values()), "the look itself failed"
-    return [host for host, text in said.items() if "table inet dockgate_trace" in text or '"places"' in text]
 
 
 def test_it_leaves_nothing_in_any_namespace(overlay: Tracer) -> None:
