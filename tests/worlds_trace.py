@@ -156,3 +156,29 @@ def sighted(hop: Hop, at: int) -> tuple[Sighting, ...]:
 def verdict(place: tuple[str, str], chain: str, *, table: str = "filter", word: str = "accept", session: int = 1,
             family: str = "ip", handle: int = 28, text: str = "tcp dport 80 accept") -> Verdict:  # fmt: skip
     return Verdict(place, family, table, chain, handle, word, ISN[session], True, text)
+
+
+def changed(world: Observed, name: str, **fields: object) -> Observed:
+    return Observed(
+        tuple((each, replace(host, **fields) if each == name else host) for each, host in world.hosts)  # type: ignore[type-var,arg-type]
+    )
+
+
+def host_of(world: Observed, name: str) -> ObservedHost:
+    found = world.host(name)
+    assert isinstance(found, ObservedHost)
+    return found
+
+
+def with_gateway(*more: object) -> Observed:
+    """docker1's bridge has an address, and ``more`` containers."""
+    world = overlay()
+    first = host_of(world, "docker1")
+    networks = tuple(
+        replace(net, gateway="172.17.0.1", subnet="172.17.0.0/16") if net.name == "bridge" else net
+        for net in first.networks
+    )
+    return changed(world, "docker1", networks=networks, containers=(*first.containers, *more))
+
+
+LONER = container("loner", ("bridge", "172.17.0.7", ""), pid=31)
