@@ -31,10 +31,10 @@ from dockgate_spaces import CannotDo
 from dockgate_watch import Watch
 
 _ASKED = {
-    "connections": lambda asked: tables.connections(asked),
+    "connections": tables.connections,
     "ways": lambda asked: tables.ways(*asked),
-    "forwarding": lambda asked: tables.forwarding(asked),
-    "stations": lambda asked: tables.stations(asked),
+    "forwarding": tables.forwarding,
+    "stations": tables.stations,
 }
 
 

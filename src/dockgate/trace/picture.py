@@ -88,12 +88,19 @@ def _rows(walk: Walk, column: dict[tuple[str, str], int]) -> Iterator[list[str]]
 
 
 def _returning(walk: Walk, column: dict[tuple[str, str], int], session: int) -> Iterator[list[str]]:
-    """The answer to the first packet: from the last hop that saw it to the first, where it was seen."""
+    """The answer to the first packet, from the last hop that saw it to the first; it stops where it is translated."""
     back = [s for s in walk.steps if s.hop.session == session and (s.back or walk.evidence is None)]
-    if len(back) > 1:
-        start, end = column[back[-1].hop.place.key], column[back[0].hop.place.key]
-        told = "the echo comes back" if walk.prediction.request.mode == "echo" else f"session {session} accepted"
+    if len(back) < 2:
+        return
+    last, *middle, first = reversed(back)
+    at, told = last, "the echo comes back" if walk.prediction.request.mode == "echo" else f"session {session} accepted"
+    for step in (*(each for each in middle if each.back and each.back.left != each.back.came), first):
+        start, end = column[at.hop.place.key], column[step.hop.place.key]
         yield [_arrow(start, end, _INK, dashed=True), _label(start, end, told)]
+        if step.back and step.back.left != step.back.came:
+            yield [_note(end, "translated back to", _GREEN)]
+            yield [_note(end, str(step.back.left), _GREEN)]
+        at = step
 
 
 def _arrow(start: int, end: int, colour: str, *, dashed: bool = False) -> str:
