@@ -88,7 +88,7 @@ class Walk:
         """The address that the kernel of who answered saw as its client."""
         last = self.told[-1] if self.told else None
         if self.prediction.request.mode == "echo" or self.prediction.target:
-            return last.hop.after.source if last is not None and last is self.steps[-1] else ""
+            return last.hop.after.source if self.arrived and last is not None and last is self.steps[-1] else ""
         target = self.chosen.hops[-1].place if self.chosen and self.chosen.hops else None
         if last is None or last.hop.place != target or target.kind != "container":
             return ""

@@ -101,6 +101,7 @@ def test_an_echo_that_came_back_has_arrived_and_one_that_did_not_has_not() -> No
     assert all(step.seen and step.back for step in walk.steps)
     silent = join(prediction, Evidence(PORT, Answer("dropped", source="192.168.50.100"), packets[::2]))
     assert silent.stop is not None
+    assert silent.client_seen == ""
     assert silent.stop.why == "it arrived there, and nothing came back"
 
 
