@@ -82,7 +82,10 @@ def _to_server(prediction: Prediction, evidence: Evidence, entry: int) -> tuple[
 
 
 def _unanswered(leaving: list[Sighting], prediction: Prediction, evidence: Evidence) -> Sighting | None:
-    """An attempt of HAProxy at a server that nobody answered: of the server that its log names, if it names one."""
+    """An attempt of HAProxy at a server that nobody answered: of the server that its log names, if it names one. Before
+    our own connection stood there is none."""
+    if not evidence.answer.connect_us:
+        return None
     named = prediction.server(evidence.log.server, evidence.log.pool) if evidence.log else None
     wanted = {(s.address, s.port) for s in ((named,) if named else prediction.servers)}
     acked = {s.ack - 1 for s in evidence.sightings if s.syn_ack}

@@ -32,9 +32,8 @@ def stop_of(walk: Walk) -> Stop | None:
         return _not_spoken(walk, evidence)
     if evidence.log is not None:
         return _by_haproxy(walk, evidence)
-    last = walk.prediction.last if walk.prediction.balancer else 3
-    seen = [step.hop.session for step in walk.steps if step.seen and step.hop.session < last]
-    return _on_the_way(walk, evidence, session=max(seen, default=1))
+    reached = max((step.hop.session for step in walk.steps if step.seen), default=1)
+    return _on_the_way(walk, evidence, session=reached)
 
 
 def _arrived(walk: Walk, evidence: Evidence) -> bool:

@@ -204,6 +204,31 @@ def test_an_entry_of_the_overlay_that_is_missing_or_stale_is_the_cause(entry: Fo
     assert why in stop.why
 
 
+def test_an_entry_is_the_cause_also_while_haproxy_still_tries() -> None:
+    walk = lost(predicted(), WAYS[1][0])
+    assert walk.evidence is not None
+    trying = replace(walk.evidence, log=None, answer=Answer("silent", error="no answer within 4 s", connect_us=90))
+    stop = join(walk.prediction, trying).stop
+    assert stop is not None
+    assert (stop.where, WAYS[1][1] in stop.why) == ("overlay back on docker1", True)
+
+
+def test_a_member_that_takes_the_connection_and_says_nothing_is_where_it_ends() -> None:
+    prediction = predicted()
+    answer = Answer("silent", error="no answer within 4 s", source="192.168.50.100", connect_us=90)
+    stop = join(prediction, replace(seen(prediction), answer=answer, log=None)).stop
+    assert stop is not None
+    assert (stop.where, stop.why) == ("web1 on docker2", "the connection opened, but no answer came")
+
+
+def test_a_check_of_haproxys_is_not_taken_for_our_request_before_our_own_connection_stood() -> None:
+    prediction = predicted()
+    evidence = seen(prediction)
+    checks = tuple(s for s in evidence.sightings if s.syn)
+    walk = join(prediction, Evidence(PORT, Answer("dropped", error="no answer"), checks))
+    assert [step.hop.session for step in walk.steps if step.seen] == [1, 1, 1]
+
+
 def test_an_entry_that_is_right_is_told_and_is_no_cause() -> None:
     good = Forwarding(("", ""), "10.0.1.4", MAC, "192.168.50.12", MAC, MAC)
     walk = lost(predicted(), good)
