@@ -17,9 +17,10 @@ from dockgate.model.observed import (
     ServerState,
 )
 from dockgate.trace import Evidence, Prediction, Request, predict
-from dockgate.trace.model import Answer, Ends, Hop, LogLine, Sighting, Verdict
+from dockgate.trace.evidence import Answer, LogLine, Sighting, Verdict
+from dockgate.trace.model import Ends, Hop
 
-PORT, ISN = 28305, {1: 1000, 2: 2000}
+PORT, ISN = 28305, {1: 1000, 2: 2000, 3: 3000}
 CLIENT = "192.168.50.100"
 REQUEST = Request("http://docker1.lab.lab/", "docker1.lab.lab", "192.168.50.11", 80)
 HEAD = """\
@@ -126,7 +127,7 @@ def seen(prediction: Prediction, name: str = "web1", *, until: int = 99) -> Evid
 def full(hop: Hop, ends: Ends) -> Ends:
     if hop.session == 1:
         return replace(ends, source=ends.source or CLIENT, sport=PORT)
-    return replace(ends, sport=47502)
+    return replace(ends, sport=47500 + hop.session)
 
 
 def sighted(hop: Hop, at: int) -> tuple[Sighting, ...]:
@@ -146,11 +147,38 @@ def sighted(hop: Hop, at: int) -> tuple[Sighting, ...]:
     came = Ends(there[0].address, there[0].dport, there[0].source, there[0].sport)
     ack = ISN[hop.session] + 1
     back = tuple(Sighting(hop.place.key, "eth0", False, 900, end, 7, ack, 0x12, outer=outer) for end in (answer, came))
-    carries = hop.session == 2 and hop.place.kind == "container"
-    token = (replace(forth[0], token=True, flags=0x18, at=forth[0].at + 20, seq=ISN[2] + 1),) if carries else ()
+    carries = hop.session > 1 and hop.place.kind == "container"
+    said = replace(forth[0], token=True, flags=0x18, at=forth[0].at + 20, seq=ISN[hop.session] + 1)
+    token = (said,) if carries else ()
     return (*forth, *back, *token)
 
 
 def verdict(place: tuple[str, str], chain: str, *, table: str = "filter", word: str = "accept", session: int = 1,
             family: str = "ip", handle: int = 28, text: str = "tcp dport 80 accept") -> Verdict:  # fmt: skip
     return Verdict(place, family, table, chain, handle, word, ISN[session], True, text)
+
+
+def changed(world: Observed, name: str, **fields: object) -> Observed:
+    return Observed(
+        tuple((each, replace(host, **fields) if each == name else host) for each, host in world.hosts)  # type: ignore[type-var,arg-type]
+    )
+
+
+def host_of(world: Observed, name: str) -> ObservedHost:
+    found = world.host(name)
+    assert isinstance(found, ObservedHost)
+    return found
+
+
+def with_gateway(*more: object) -> Observed:
+    """docker1's bridge has an address, and ``more`` containers."""
+    world = overlay()
+    first = host_of(world, "docker1")
+    networks = tuple(
+        replace(net, gateway="172.17.0.1", subnet="172.17.0.0/16") if net.name == "bridge" else net
+        for net in first.networks
+    )
+    return changed(world, "docker1", networks=networks, containers=(*first.containers, *more))
+
+
+LONER = container("loner", ("bridge", "172.17.0.7", ""), pid=31)

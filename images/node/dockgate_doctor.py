@@ -1,7 +1,7 @@
 """Looking for what is broken on a host: what `dockgate doctor` drives. Changes nothing on the host.
 
     look  {pids, overlays}                      -> clock, links, conntrack, containers' sockets, overlays' neighbours
-    meet  {token, name, seconds, peers, arp}    -> what reached this host of the others while all of them send, and
+    meet  {token, name, seconds, vxlan, peers, arp} -> what reached this host of the others while all of them send, and
                                                    who answers for an address on the LAN
     ask   {pid, names, doors}                   -> what Docker's DNS says in a container's network, and which of
                                                    these addresses take a connection from there
@@ -31,7 +31,7 @@ from typing import Any
 
 from dockgate_spaces import SPACES, CannotDo, answer, listening, run
 
-GOSSIP, VXLAN = 7946, 4789
+GOSSIP = 7946
 NOBODYS_VNI = 0xFFFFFF
 MAGIC = b"dockgate-doctor "
 _ROUND_S, _CONNECT_S, _DNS_S = 0.25, 1.5, 2.0
@@ -117,23 +117,21 @@ def _tell(*argv: str) -> Any:
 
 
 def meet(request: dict[str, Any]) -> dict[str, Any]:
-    """``peers``: [name, address, size of a full packet] of each other host; ``arp``: addresses to ask the LAN for."""
-    token, name, peers = request["token"], request["name"], request["peers"]
+    """``peers``: [name, address, size of a full packet] of each other host; ``arp``: addresses to ask the LAN for;
+    ``vxlan``: the UDP port of overlay networks."""
+    token, name = request["token"], request["name"]
     ear = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_UDP)
     ear.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
-    mouth = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    mouth.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _PMTUDISC_PROBE)
-    doors = [(peer, _knock(address, GOSSIP)) for peer, address, _ in peers]
+    mouth = _Mouth(request)
+    doors = [(peer, _knock(address, GOSSIP)) for peer, address, _ in request["peers"]]
     askers = _askers(request["arp"])
     heard: set[tuple[str, str]] = set()
-    refused: dict[tuple[str, str], str] = {}
     answers: set[tuple[str, str]] = set()
     end, due, started = time.monotonic() + request["seconds"], 0.0, time.monotonic()
     while (now := time.monotonic()) < end:
         if now >= due:
             due = now + _ROUND_S
-            for peer, address, size in peers:
-                _speak(mouth, token, name, peer, address, size, refused)
+            mouth.speak()
             for asker in askers:
                 asker.ask()
         ready, _, _ = select.select([ear, *askers], [], [], max(0.0, min(due, end) - now))
@@ -144,26 +142,34 @@ def meet(request: dict[str, Any]) -> dict[str, Any]:
                 answers |= one.answers()
     return {
         "heard": sorted(map(list, heard)),
-        "refused": [[*where, why] for where, why in sorted(refused.items())],
+        "refused": [[*where, why] for where, why in sorted(mouth.refused.items())],
         "gossip": {peer: _opened(door, started) for peer, door in doors},
         "arp": sorted(map(list, answers)),
     }
 
 
-def _speak(
-    mouth: socket.socket, token: str, name: str, peer: str, address: str, size: int, refused: dict[tuple[str, str], str]
-) -> None:
-    vxlan = struct.pack("!BxxxI", 0x08, NOBODYS_VNI << 8)
-    for kind, port, head, length in (
-        ("gossip", GOSSIP, b"", 0),
-        ("vxlan", VXLAN, vxlan, 0),
-        ("full", VXLAN, vxlan, size - 28),
-    ):
-        words = head + MAGIC + json.dumps([token, name, peer, kind]).encode() + b"\0"
+class _Mouth:
+    """Sends to every other host, each time one datagram of each kind. ``refused``: what the kernel did not send."""
+
+    def __init__(self, request: dict[str, Any]) -> None:
+        self._request = request
+        self.refused: dict[tuple[str, str], str] = {}
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _PMTUDISC_PROBE)
+
+    def speak(self) -> None:
+        vxlan, port = struct.pack("!BxxxI", 0x08, NOBODYS_VNI << 8), self._request["vxlan"]
+        for peer, address, size in self._request["peers"]:
+            self._send(peer, "gossip", (address, GOSSIP), b"", 0)
+            self._send(peer, "vxlan", (address, port), vxlan, 0)
+            self._send(peer, "full", (address, port), vxlan, size - 28)
+
+    def _send(self, peer: str, kind: str, to: tuple[str, int], head: bytes, length: int) -> None:
+        said = json.dumps([self._request["token"], self._request["name"], peer, kind]).encode()
         try:
-            mouth.sendto(words.ljust(length, b"\0"), (address, port))
+            self._socket.sendto((head + MAGIC + said + b"\0").ljust(length, b"\0"), to)
         except OSError as error:
-            refused[peer, kind] = error.strerror or str(error)
+            self.refused[peer, kind] = error.strerror or str(error)
 
 
 def _understood(packet: bytes, token: str, name: str) -> set[tuple[str, str]]:

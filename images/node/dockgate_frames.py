@@ -13,14 +13,13 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import dockgate_nftrace as nftrace
+
 FIRST_PORT, LAST_PORT = 61_000, 65_299
 UNTRACKED = (65_300, 65_535)
 """Source ports of probes that conntrack, and so Docker's translation, must not touch."""
 
-NFPROTO = {1: "inet", 2: "ip", 7: "bridge", 10: "ip6"}
 _PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp", 58: "icmp"}
-_TRACE = 0x0A11
-_POLICY, _RULE = 1, 3
 
 
 @dataclass(frozen=True)
@@ -116,38 +115,36 @@ def _filter6(port: int) -> list[tuple[int, int, int, int]]:
 def syn_frame(to: str, own: str, source: str, address: str, *, sport: int, port: int) -> bytes:
     """An Ethernet frame with a TCP SYN in it, for any address, whatever a routing table would say."""
     tcp = struct.pack("!HHIIBBHHH", sport, port, 1, 0, 5 << 4, 2, 1024, 0, 0)
-    tcp = _summed(tcp, 16, _pseudo(source, address, 6, len(tcp)))
+    tcp = summed(tcp, 16, _pseudo(source, address, 6, len(tcp)))
     return _ether(to, own, _ip(source, address, 6, tcp), ":" in address)
 
 
 def vxlan_frame(
-    to: str, own: str, source: str, address: str, *, sport: int, vni: int, inner: tuple[str, str, int, int]
+    to: str, own: str, source: str, address: str, *, sport: int, port: int, vni: int, inner: tuple[str, str, int, int]
 ) -> bytes:
-    """A VXLAN packet that carries a UDP packet: ``inner`` is its source, destination and ports."""
+    """A VXLAN packet to a UDP port, with a UDP packet in it: ``inner`` is its source, destination and ports."""
     inside, target, inner_sport, inner_port = inner
     frame = _ether("ff:ff:ff:ff:ff:ff", "02:42:00:00:00:fe", _udp(inside, target, inner_sport, inner_port, b"x"), False)
     payload = struct.pack("!II", 0x08000000, vni << 8) + frame
-    return _ether(to, own, _udp(source, address, sport, 4789, payload), False)
+    return _ether(to, own, _udp(source, address, sport, port, payload), False)
 
 
 def echo_request(ident: int, version: int) -> bytes:
     """ICMP; for IPv6 the kernel fills in the checksum."""
     head = struct.pack("!BBHHH", 8 if version == 4 else 128, 0, 0, ident, 1) + b"dockgate"
-    return _summed(head, 2, b"") if version == 4 else head
+    return summed(head, 2, b"") if version == 4 else head
 
 
 def _udp(source: str, address: str, sport: int, port: int, payload: bytes) -> bytes:
     datagram = struct.pack("!HHHH", sport, port, 8 + len(payload), 0) + payload
-    return _ip(source, address, 17, _summed(datagram, 6, _pseudo(source, address, 17, len(datagram))))
+    return _ip(source, address, 17, summed(datagram, 6, _pseudo(source, address, 17, len(datagram))))
 
 
 def _ip(source: str, address: str, protocol: int, payload: bytes) -> bytes:
     ends = ipaddress.ip_address(source).packed + ipaddress.ip_address(address).packed
     if ":" in address:
         return struct.pack("!IHBB", 0x60000000, len(payload), protocol, 64) + ends + payload
-    return (
-        _summed(struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(payload), 1, 0, 64, protocol, 0) + ends, 10, b"") + payload
-    )
+    return summed(struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(payload), 1, 0, 64, protocol, 0) + ends, 10, b"") + payload
 
 
 def _pseudo(source: str, address: str, protocol: int, length: int) -> bytes:
@@ -161,7 +158,7 @@ def _ether(to: str, own: str, packet: bytes, v6: bool) -> bytes:
     ) + packet  # fmt: skip
 
 
-def _summed(data: bytes, at: int, pseudo: bytes) -> bytes:
+def summed(data: bytes, at: int, pseudo: bytes) -> bytes:
     """With its internet checksum."""
     whole = pseudo + data + bytes(len(data) % 2)
     total = sum(struct.unpack(f"!{len(whole) // 2}H", whole))
@@ -185,31 +182,15 @@ class Decision:
 
 
 class Trace:
-    """Reads trace messages in the order in which they come. The header of a packet stands in its first message for
-    each base chain only; later ones carry the same id, which the kernel uses again for later packets."""
+    """The decisions about packets of ours in the kernel's trace messages."""
 
     def __init__(self) -> None:
-        self._packets: dict[bytes, Packet] = {}
+        self._messages = nftrace.Trace(_headers)
 
     def read(self, data: bytes) -> Iterator[Decision]:
-        at = 0
-        while at + 20 <= len(data):
-            length, kind = struct.unpack_from("=IH", data, at)
-            if kind == _TRACE:
-                yield from self._message(data[at + 16], _attributes(data, at + 20, at + length))
-            at += (length + 3) & ~3 if length >= 16 else len(data)
-
-    def _message(self, family: int, found: dict[int, bytes]) -> Iterator[Decision]:
-        ident = found.get(6, b"")
-        if 8 in found and 9 in found:
-            packet = _headers(found[8], found[9])
-            if packet is not None:
-                self._packets[ident] = packet
-        verdict = _verdict(found)
-        known = self._packets.get(ident)
-        if known is not None and known.ours and verdict:
-            table, chain = (found.get(key, b"").rstrip(b"\0").decode() for key in (1, 2))
-            yield Decision(known, NFPROTO.get(family, str(family)), table, chain, verdict)
+        for packet, said in self._messages.read(data):
+            if packet.ours and said.decided:
+                yield Decision(packet, said.family, said.table, said.chain, said.decided)
 
 
 def _headers(network: bytes, transport: bytes) -> Packet | None:
@@ -218,25 +199,3 @@ def _headers(network: bytes, transport: bytes) -> Packet | None:
         return _packet(network[9], source, address, transport)
     source, address = (socket.inet_ntop(socket.AF_INET6, network[at : at + 16]) for at in (8, 24))
     return _packet(network[6], source, address, transport)
-
-
-def _verdict(found: dict[int, bytes]) -> str:
-    """How it ended: drop by a rule or a chain's policy, accept by a rule; "" for everything on the way."""
-    kind = int.from_bytes(found.get(4, b""), "big")
-    if kind == _POLICY:
-        return "drop" if found.get(16) == bytes(4) else ""
-    if kind != _RULE or 5 not in found:
-        return ""
-    code = _attributes(found[5], 0, len(found[5])).get(1, b"\xff\xff\xff\xff")
-    return {0: "drop", 1: "accept"}.get(int.from_bytes(code, "big"), "")
-
-
-def _attributes(data: bytes, at: int, end: int) -> dict[int, bytes]:
-    found = {}
-    while at + 4 <= end:
-        length, kind = struct.unpack_from("=HH", data, at)
-        if length < 4:
-            break
-        found[kind & 0x3FFF] = data[at + 4 : at + length]
-        at += (length + 3) & ~3
-    return found

@@ -214,8 +214,8 @@ def _send_frame(attempt: Attempt, sock: socket.socket) -> None:
     job = attempt.job
     own = sock.getsockname()[4].hex(":")
     if job["kind"] == "vxlan":
-        sock.send(vxlan_frame(job["mac"], own, job["source"], job["address"], sport=job["sport"], vni=job["vni"],
-            inner=(job["inner_source"], job["inner"], job["sport"], job["port"])))  # fmt: skip
+        sock.send(vxlan_frame(job["mac"], own, job["source"], job["address"], sport=job["sport"], port=job["port"],
+            vni=job["vni"], inner=(job["inner_source"], job["inner"], job["sport"], job["inner_port"])))  # fmt: skip
         return attempt.end("dropped", "sent; only the other side can tell")
     sock.send(syn_frame(job["mac"], own, job["source"], job["address"], sport=job["sport"], port=job["port"]))
     deadline = time.monotonic() + job["wait_s"]

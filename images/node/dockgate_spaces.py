@@ -91,15 +91,18 @@ def version_of(address: str) -> int:
 
 def listening(place: str) -> list[list[Any]]:
     """[protocol, address, port] of every TCP listener and every UDP socket without a peer."""
-    found = set()
+    return sorted([list(each) for each in {found[:3] for found in sockets(place)}])
+
+
+def sockets(place: str) -> Iterator[tuple[str, str, int, int]]:
+    """Protocol, address, port and inode of the same, from a folder like /proc/PID/net."""
     for name, state in (("tcp", "0A"), ("tcp6", "0A"), ("udp", "07"), ("udp6", "07")):
         path = Path(place, name)
         for line in path.read_text().splitlines()[1:] if path.exists() else ():
             fields = line.split()
             if fields[3] == state:
                 address, _, port = fields[1].partition(":")
-                found.add((name[:3], _address(address), int(port, 16)))
-    return sorted([list(each) for each in found])
+                yield name[:3], _address(address), int(port, 16), int(fields[9])
 
 
 def _address(text: str) -> str:

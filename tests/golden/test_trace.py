@@ -14,7 +14,7 @@ from tests.golden.test_topology import check
 from tests.worlds_trace import predicted, seen, verdict
 
 from dockgate.trace import Walk, dry, join
-from dockgate.trace.model import Answer
+from dockgate.trace.evidence import Answer
 from dockgate.trace.picture import picture
 from dockgate.trace.report import as_json, lines
 

@@ -100,7 +100,7 @@ def test_every_host_runs_an_engine_that_is_part_of_one_swarm(lab: Lab) -> None:
 @pytest.mark.parametrize("host", ["docker1", "docker2"])
 def test_our_images_are_on_every_host(lab: Lab, host: str) -> None:
     listed = lab.docker(host, "image", "ls", "--format", "{{.Repository}}:{{.Tag}}").stdout.split()
-    assert {"dockgate/haproxy:3.2-1", "dockgate/haproxy:3.0-1", "dockgate/node:2", "dockgate/web:1"} <= set(listed)
+    assert {"dockgate/haproxy:3.2-1", "dockgate/haproxy:3.0-1", "dockgate/node:3", "dockgate/web:1"} <= set(listed)
 
 
 @pytest.mark.parametrize("version", ["3.2", "3.0"])
@@ -119,7 +119,7 @@ def test_a_container_is_reached_over_an_internal_overlay_from_another_host(lab: 
     lab.docker("docker1", "network", "create", "-d", "overlay", "--internal", "--attachable", "inside")
     lab.docker("docker2", "run", "-d", "--name", "member", "--network", "inside", "dockgate/web:1")
     ask = "import urllib.request; print(urllib.request.urlopen('http://member/', timeout=5).status)"
-    said = lab.docker("docker1", "run", "--rm", "--network", "inside", "dockgate/node:2", "python3", "-c", ask)
+    said = lab.docker("docker1", "run", "--rm", "--network", "inside", "dockgate/node:3", "python3", "-c", ask)
     assert said.stdout.strip() == "200"
     lab.docker("docker2", "rm", "-f", "member")
     lab.docker("docker1", "network", "rm", "inside")
@@ -166,7 +166,7 @@ print(time.monotonic() - began)
 def test_many_look_ups_of_names_outside_fail_at_once_in_a_container(lab: Lab) -> None:
     """Locks: the kernel's limit on refusals made every look-up but the first one wait four seconds for the engine."""
     lab.docker("docker1", "network", "create", "plain")
-    said = lab.docker("docker1", "run", "--rm", "--network", "plain", "dockgate/node:2", "python3", "-c", LOOK_UPS)
+    said = lab.docker("docker1", "run", "--rm", "--network", "plain", "dockgate/node:3", "python3", "-c", LOOK_UPS)
     lab.docker("docker1", "network", "rm", "plain")
     assert float(said.stdout) < 3
 

@@ -7,88 +7,39 @@ import json
 import signal
 import ssl
 import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
 
 import pytest
 from tests.certificates import pair
 from tests.scenarios.stage import DOCKGATE, Stage, eventually
+from tests.scenarios.tracer import (
+    ADDRESS,
+    CLIENT_ADDRESS,
+    OLD_URL,
+    URL,
+    Tracer,
+    added_rule,
+    ends,
+    kinds,
+    left,
+    overlay_tracer,
+    published_tracer,
+)
 
 from dockgate.lab import Lab
 from dockgate.lab.address import CLIENT
 
 pytestmark = pytest.mark.lab
 
-URL = "http://docker1.lab.lab/"
-OLD_URL = "http://docker1.lab.lab:8080/"
-CLIENT_ADDRESS = "192.168.50.100"
-ADDRESS = {"docker1": "192.168.50.11", "docker2": "192.168.50.12", "docker3": "192.168.50.13"}
-
-
-class Tracer:
-    """One example with its members up, traced from the client host."""
-
-    def __init__(self, stage: Stage, file: Path, vip: str) -> None:
-        self.stage, self.file, self.vip = stage, file, vip
-        self.lab = stage.lab
-
-    def words(self, url: str, *more: str) -> list[str]:
-        return [sys.executable, "-m", "dockgate", "trace", url, "--file", str(self.file), *more]
-
-    def trace(self, url: str, *more: str, code: int = 0) -> dict[str, Any]:
-        done = self.lab.exec(CLIENT, self.words(url, "--output", "json", *more))
-        assert done.returncode == code, done.stdout[-3000:] + done.stderr
-        answer: dict[str, Any] = json.loads(done.stdout)
-        return answer
-
-    def stopped(self, url: str) -> dict[str, str]:
-        found: dict[str, str] = self.trace(url, code=1)["stop"]
-        return found
-
-    def inspect(self, host: str, container: str, form: str) -> str:
-        return self.lab.docker(host, "inspect", "-f", form, container).stdout.strip()
-
-    @property
-    def balancer(self) -> str:
-        return self.stage.balancer(self.file, self.vip)
-
-    def address(self, host: str, container: str, network: str) -> str:
-        return self.inspect(host, container, f'{{{{(index .NetworkSettings.Networks "{network}").IPAddress}}}}')
-
-    def nft(self, host: str, *words: str) -> str:
-        return self.lab.exec(host, ["nft", *words], check=True).stdout
-
 
 @pytest.fixture(scope="module")
 def overlay(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tracer]:
-    stage = Stage(lab, tmp_path_factory.mktemp("trace-overlay"))
-    file = stage.example("01-overlay")
-    try:
-        stage.up(file)
-        stage.start("docker2", "web1", network="presentation_backend")
-        stage.start("docker3", "web2", network="presentation_backend")
-        stage.members_up(file, "web1", "web2")
-        yield Tracer(stage, file, "web")
-    finally:
-        stage.clear()
+    yield from overlay_tracer(lab, tmp_path_factory.mktemp("trace-overlay"))
 
 
 @pytest.fixture(scope="module")
 def published(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tracer]:
-    stage = Stage(lab, tmp_path_factory.mktemp("trace-published"))
-    file = stage.example("02-published")
-    try:
-        stage.up(file)
-        stage.start("docker2", "pub1", options=("--publish", "80"))
-        stage.start("docker3", "pub2", options=("--publish", "80"))
-        stage.up(file)
-        stage.members_up(file, "pub1", "pub2")
-        yield Tracer(stage, file, "old")
-    finally:
-        stage.clear()
+    yield from published_tracer(lab, tmp_path_factory.mktemp("trace-published"))
 
 
 @pytest.fixture(scope="module")
@@ -121,15 +72,6 @@ def secure(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trace
         yield Tracer(stage, file, "web")
     finally:
         stage.clear()
-
-
-def ends(step: dict[str, Any], which: str = "before") -> tuple[str, str, int]:
-    found = step[which]
-    return found["source"], found["address"], found["dport"]
-
-
-def kinds(walk: dict[str, Any]) -> list[tuple[int, str, str]]:
-    return [(step["session"], step["place"]["kind"], step["place"]["seat"]) for step in walk["steps"]]
 
 
 # --- the walk
@@ -332,20 +274,6 @@ def test_it_is_told_in_80_columns(overlay: Tracer) -> None:
 # --- it leaves nothing behind
 
 
-LOOK = """
-for place in /proc/[0-9]*/ns/net /run/docker/netns/*; do echo "$(stat -L -c %i "$place") $place"; done 2>/dev/null |
-sort -u -k1,1 | while read -r _ place; do nsenter --net="$place" nft list tables; done 2>/dev/null
-cat /proc/[0-9]*/cmdline | tr '\\0' ' '
-"""
-
-
-def left(tracer: Tracer) -> list[str]:
-    """Tables and processes of the trace in every namespace of every host."""
-    said = {host: tracer.lab.exec(host, ["sh", "-c", LOOK]).stdout for host in tracer.lab.hosts}
-    assert all("dockerd" in text for text in said.values()), "the look itself failed"
-    return [host for host, text in said.items() if "table inet dockgate_trace" in text or '"places"' in text]
-
-
 def test_it_leaves_nothing_in_any_namespace(overlay: Tracer) -> None:
     overlay.trace(URL)
     eventually(lambda: not left(overlay), "nothing of the trace is left")
@@ -369,19 +297,8 @@ def test_a_killed_trace_leaves_nothing_either(overlay: Tracer) -> None:
 # --- breakages
 
 
-@contextmanager
-def rule(tracer: Tracer, host: str, *words: str) -> Iterator[int]:
-    """An nft rule added for the moment; its handle."""
-    text = tracer.nft(host, "-a", "-e", "insert", "rule", *words)
-    handle = text.partition("# handle ")[2].split()[0]
-    try:
-        yield int(handle)
-    finally:
-        tracer.nft(host, "delete", "rule", *words[:3], "handle", handle)
-
-
 def test_a_drop_in_dockers_chain_is_named_by_its_handle(overlay: Tracer) -> None:
-    with rule(overlay, "docker1", "ip", "filter", "DOCKER", "tcp", "dport", "80", "drop") as handle:
+    with added_rule(overlay, "docker1", "ip", "filter", "DOCKER", "tcp", "dport", "80", "drop") as handle:
         stop = overlay.stopped(URL)
     assert stop["where"] == "docker1"
     assert "Docker's rule dropped it: ip filter DOCKER" in stop["why"]
@@ -404,8 +321,9 @@ def test_a_drop_between_load_balancer_and_member_is_named(published: Tracer) -> 
     words = ("ip", "filter", "DOCKER-USER", "tcp", "dport", "80", "drop")
     published.stage.edit(published.file, "check: {", "check: {interval: 60s, ")
     published.stage.up(published.file)
+    published.stage.members_up(published.file, "pub1", "pub2")
     try:
-        with rule(published, "docker2", *words), rule(published, "docker3", *words):
+        with added_rule(published, "docker2", *words), added_rule(published, "docker3", *words):
             stop = published.stopped(OLD_URL)
     finally:
         published.stage.edit(published.file, "check: {interval: 60s, ", "check: {")
@@ -450,7 +368,7 @@ def test_a_link_that_is_down_is_named(overlay: Tracer) -> None:
     assert stop["where"] == "client", stop
     assert "it never came to docker1" in stop["why"], stop
     assert "eth0 is down" in stop["why"] or "nobody answers for its address" in stop["why"], stop
-    eventually(lambda: overlay.stage.get(URL)[0] == 200, "docker1 is back")
+    eventually(lambda: overlay.stage.get(URL)[0] == 200, "docker1 is back", within_s=60)
 
 
 def test_a_port_on_which_nothing_listens_is_named(overlay: Tracer) -> None:

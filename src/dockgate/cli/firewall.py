@@ -72,6 +72,7 @@ async def _show(file: Path, host: str, form: As, output: Output) -> str | Table:
         if form is As.text:
             return _policy_json(session.desired, policy) if output is Output.json else policy_table(policy)
         observed = await session.observe()
+    policy = complete(session.desired, vxlan_port=observed.vxlan_port)
     places = dict(_places(session.desired, observed, hosts))
     if output is Output.json:
         return _places_json(policy, places, form)

@@ -15,13 +15,14 @@ from rich.console import Console
 from dockgate.cli.plan import say_notes
 from dockgate.cli.session import DEFAULT_FILE, FileOption, Session, open_session, run, width
 from dockgate.controller.trace import trace as carry_out
-from dockgate.edges.tracing import resolve
+from dockgate.controller.trace_tables import home_of
+from dockgate.edges.tracing import own_address, resolve
 from dockgate.errors import DockgateError
-from dockgate.model.desired import Mode
 from dockgate.model.observed import Observed
 from dockgate.trace import HERE, Request, Walk, dry, predict
+from dockgate.trace.echo import address_of
+from dockgate.trace.model import Asks
 from dockgate.trace.picture import picture
-from dockgate.trace.predict import host_at
 from dockgate.trace.report import as_json, lines
 
 
@@ -40,7 +41,7 @@ FromOption = Annotated[
 PictureOption = Annotated[Path | None, typer.Option("-o", help="Also draw it into this .svg file.", dir_okay=False)]
 OutputOption = Annotated[TraceOutput, typer.Option("--output", help="For a person, or JSON for a script.")]
 DryOption = Annotated[bool, typer.Option("--dry-run", help="Only predict; send nothing.")]
-_SCHEMES = ("http", "https", "tcp", "tls")
+_SCHEMES = ("http", "https", "tcp", "tls", "icmp")
 _EXAMPLE = "for example: dockgate trace http://docker1.lab.lab/"
 
 
@@ -52,7 +53,7 @@ def trace(
     vantage: FromOption = HERE,
     dry_run: DryOption = False,
 ) -> None:
-    """Send a request (http, https) or open a connection (tcp, tls), and show its walk.
+    """Send a request (http, https), open a connection (tcp, tls) or ping (icmp), and show the walk.
 
     Each namespace, translation and rule, there and back, and who answered. Changes nothing and leaves nothing behind.
     From this machine it needs root to see its own packets.
@@ -90,16 +91,17 @@ def _draw(file: Path, walk: Walk) -> None:
 
 async def _walk(url: str, file: Path, vantage: str, *, dry_run: bool) -> Walk:
     async with open_session(file) as session:
-        asked = await _request(session, url)
+        asked = _asked(url)
         say_notes(session)
         observed = await session.observe()
-        request = _from(session, observed, asked, vantage)
+        request = await _to(session, observed, _from(session, observed, asked, vantage))
         if dry_run:
             return dry(predict(session.desired, observed, request))
         return await carry_out(session.desired, observed, session.world, request)
 
 
-async def _request(session: Session, url: str) -> Request:
+def _asked(url: str) -> Request:
+    """What the URL says; its address is not known yet."""
     try:
         parts = urlsplit(url)
         port = parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0)
@@ -108,13 +110,27 @@ async def _request(session: Session, url: str) -> Request:
     if parts.scheme not in _SCHEMES or not parts.hostname:
         known = ", ".join(f"{each}://" for each in _SCHEMES)
         raise DockgateError(f"{url} cannot be traced: it must begin with {known} and name a host", hint=_EXAMPLE)
+    if parts.scheme == "icmp":
+        if port or parts.path:
+            raise DockgateError(f"{url} cannot be traced: an echo has no port and no path", hint="icmp://HOST")
+        return Request(url, parts.hostname, "", 0, mode="echo")
     if not port or (parts.scheme in ("tcp", "tls") and parts.path):
         raise DockgateError(f"{url} cannot be traced: it needs a port and no path", hint=f"{parts.scheme}://HOST:PORT")
-    names = {host.name: host.address for host in session.desired.hosts}
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    address = await resolve(names.get(parts.hostname) or parts.hostname)
-    mode: Mode = "tcp" if parts.scheme in ("tcp", "tls") else "http"
-    return Request(url, parts.hostname, address, port, path, tls=parts.scheme in ("https", "tls"), mode=mode)
+    mode: Asks = "tcp" if parts.scheme in ("tcp", "tls") else "http"
+    return Request(url, parts.hostname, "", port, path, tls=parts.scheme in ("https", "tls"), mode=mode)
+
+
+async def _to(session: Session, observed: Observed, request: Request) -> Request:
+    """With the address: of a host of the file, for an echo of a container, else as this machine has the name."""
+    names = {host.name: host.address for host in session.desired.hosts}
+    found = names.get(request.host) or ""
+    if not found and request.mode == "echo":
+        found = address_of(observed, request, request.host)
+    address = found or await resolve(request.host)
+    source = own_address(address) if request.vantage == HERE else ""
+    home = await home_of(observed, session.world, address) if ":" in address else ""
+    return replace(request, address=address, source=source, home=home)
 
 
 def _from(session: Session, observed: Observed, request: Request, vantage: str) -> Request:
@@ -130,11 +146,5 @@ def _from(session: Session, observed: Observed, request: Request, vantage: str) 
     if len(homes) > 1:
         raise DockgateError(
             f"--from {vantage}: containers of this name run on {', '.join(homes)}", hint="ask from one of these hosts"
-        )
-    if host_at(session.desired, observed, request.address) == homes[0]:
-        raise DockgateError(
-            f"--from {vantage}: it runs on {homes[0]}, the very host that it would ask; Docker's proxy may stand"
-            " between them, which a trace cannot follow",
-            hint=f"ask from a container on another host, or --from {homes[0]}",
         )
     return replace(request, vantage=homes[0], container=vantage)

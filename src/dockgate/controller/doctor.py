@@ -107,13 +107,13 @@ async def _look(observed: Observed, room: Room) -> HostFacts:
 async def _meet(
     desired: Desired, observed: Observed, rooms: Mapping[str, Room | Unknown], seconds: float
 ) -> dict[str, Meeting | Unknown]:
-    token, size = secrets.token_hex(8), _size(desired, observed)
     nodes = {host.name: host.node_address for host in observed.known() if host.node_address}
-    arp = {*nodes.values(), *(vip.address for vip in desired.vips if vip.address)}
+    arp = frozenset((*nodes.values(), *(vip.address for vip in desired.vips if vip.address)))
+    round_ = edge.Round(secrets.token_hex(8), _size(desired, observed), observed.vxlan_port, arp, seconds)
 
     def one(room: Room) -> Awaitable[Meeting]:
         peers = {name: address for name, address in nodes.items() if name != room.engine.host}
-        return edge.meet(room, token, peers if room.engine.host in nodes else {}, size=size, arp=arp, seconds=seconds)
+        return edge.meet(room, peers if room.engine.host in nodes else {}, round_)
 
     return await _each(rooms, one)
 

@@ -90,6 +90,7 @@ async def _host(name: str, engine: EngineApi, project: str, rules_of: str) -> Ob
         engine_version=info.version,
         swarm=info.swarm,
         node_address=info.node_address,
+        vxlan_port=info.vxlan_port,
         containers=containers,
         networks=_with_containers(networks, containers),
         volumes=volumes,

@@ -7,13 +7,13 @@ watched is told, and the rest of the walk still is.
 from __future__ import annotations
 
 import asyncio
-import json
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import replace
 from typing import Any
 
+from dockgate.controller import trace_tables as tables
 from dockgate.controller.world import World
 from dockgate.edges import haproxy_socket, tracing
 from dockgate.edges.tracing import Job, Watcher
@@ -23,8 +23,9 @@ from dockgate.model.desired import Desired
 from dockgate.model.observed import Observed
 from dockgate.trace import HERE, Evidence, Prediction, Request, Walk, join, predict
 from dockgate.trace.logline import find
-from dockgate.trace.model import Ends, Hop, LogLine
-from dockgate.trace.predict import asker
+from dockgate.trace.model import Hop
+from dockgate.trace.sessions import entry_port
+from dockgate.trace.ways import asker
 
 FIRST_PORT, PORTS = 24_000, 8_000
 """Below what kernels give to clients, so that no other connection has our port."""
@@ -46,13 +47,15 @@ async def trace(desired: Desired, observed: Observed, world: World, request: Req
             raise failed[request.vantage]
         evidence = await _evidence(world, prediction, watchers, jobs)
         blind = [((seat, ns), error.what) for seat, error in failed.items() for ns in jobs[seat].places]
-        evidence = replace(evidence, blind=(*evidence.blind, *blind), log=await _log(world, prediction, evidence))
+        evidence = replace(evidence, blind=(*evidence.blind, *blind))
+        evidence, forwarding = await asyncio.gather(
+            _with_log(world, prediction, evidence), tables.forwarding(prediction, watchers)
+        )
+        evidence = replace(evidence, forwarding=forwarding)
         walk = join(prediction, evidence)
         if walk.arrived:
-            evidence = replace(evidence, connections=await _connections(walk, watchers))
-        else:
-            evidence = replace(evidence, routes=await _routes(walk, watchers))
-        return join(prediction, evidence)
+            return join(prediction, replace(evidence, connections=await tables.connections(walk, watchers)))
+        return join(prediction, replace(evidence, routes=await tables.routes(walk, watchers)))
 
 
 def _jobs(prediction: Prediction, sender: str) -> dict[str, Job]:
@@ -70,9 +73,11 @@ def _jobs(prediction: Prediction, sender: str) -> dict[str, Job]:
     )
     send = {"ns": sender, "port": port, "address": request.address, "to": request.port, "wait_s": WAIT_S}
     send |= {"tls": request.host if request.tls else "", "say": say if request.mode == "http" else ""}
-    ends = tuple(sorted(set(_ends(hop for server in prediction.servers for hop in server.hops))))
+    send |= {"echo": request.mode == "echo"}
+    proxied = [hop for hop in prediction.hops if hop.session > 1]
+    ends = tuple(sorted(set(_ends((*proxied, *(hop for server in prediction.servers for hop in server.hops))))))
     return {
-        seat: Job(tuple(found), port, ends, token, SECONDS, send if seat == request.vantage else None)
+        seat: Job(tuple(found), port, ends, token, SECONDS, prediction.vxlan, send if seat == request.vantage else None)
         for seat, found in places.items()
     }
 
@@ -86,7 +91,7 @@ async def _open(stack: AsyncExitStack, world: World, seat: str, job: Job) -> Wat
     try:
         opening: AbstractAsyncContextManager[Watcher]
         if seat == HERE:
-            opening = tracing.here(job)
+            opening = tracing.here(world.recipes, job)
         else:
             opening = tracing.on_host(world.engine(seat), (await world.node(seat)).id, job)
         return await stack.enter_async_context(opening)
@@ -98,16 +103,25 @@ async def _evidence(
     world: World, prediction: Prediction, watchers: Mapping[str, Watcher], jobs: Mapping[str, Job]
 ) -> Evidence:
     port, sender = next(iter(jobs.values())).port, watchers[prediction.request.vantage]
-    answer = tracing.answer(await sender.ask("send"))
-    held = await _held(world, prediction, port) if answer.outcome == "open" else None
+    answer = tracing.answer(await sender.say("send"))
+    opened = answer.outcome == "open"
+    first = Evidence(port=port, answer=answer)
+    if opened and prediction.proxy is not None:
+        first = await _reported(first, watchers, jobs)
+    held = await _held(world, prediction, entry_port(prediction, first)) if opened else None
+    evidence = await _reported(first, watchers, jobs)
+    if prediction.request.mode == "tcp":
+        await sender.say("close")
+    return replace(evidence, held=held)
+
+
+async def _reported(evidence: Evidence, watchers: Mapping[str, Watcher], jobs: Mapping[str, Job]) -> Evidence:
+    """With everything that was seen up to now."""
     reports = dict(zip(watchers, await asyncio.gather(*map(_report, watchers.values())), strict=True))
     said = {seat: each for seat, each in reports.items() if not isinstance(each, DockgateError)}
-    if prediction.request.mode == "tcp":
-        await sender.ask("close")
     lost = {seat: each.what for seat, each in reports.items() if isinstance(each, DockgateError)}
-    return Evidence(
-        port=port,
-        answer=answer,
+    return replace(
+        evidence,
         sightings=tuple(item for seat, each in said.items() for item in tracing.sightings(seat, each)),
         verdicts=tuple(item for seat, each in said.items() for item in tracing.verdicts(seat, each)),
         listeners=tuple(item for seat, each in said.items() for item in tracing.listeners(seat, each)),
@@ -115,13 +129,23 @@ async def _evidence(
             *(((seat, ns), str(why)) for seat in said for ns, why in said[seat]["errors"].items()),
             *(((seat, ns), why) for seat, why in lost.items() for ns in jobs[seat].places),
         ),
-        held=held,
     )
+
+
+async def _report(watcher: Watcher) -> dict[str, Any] | DockgateError:
+    try:
+        found: dict[str, Any] = await watcher.say("report")
+    except DockgateError as error:
+        return error
+    return found
+
+
+# --- HAProxy's own word
 
 
 async def _held(world: World, prediction: Prediction, port: int) -> OpenSession | None:
     """Which server has our connection, while it is open: nothing in a bare connection tells it apart from others."""
-    if prediction.balancer is None:
+    if prediction.balancer is None or not port:
         return None
     engine, found = world.engine(prediction.balancer.seat), None
     for _ in range(HELD_TRIES):
@@ -135,50 +159,19 @@ async def _held(world: World, prediction: Prediction, port: int) -> OpenSession 
     return found
 
 
-async def _report(watcher: Watcher) -> dict[str, Any] | DockgateError:
-    try:
-        found: dict[str, Any] = await watcher.ask("report")
-    except DockgateError as error:
-        return error
-    return found
-
-
-async def _log(world: World, prediction: Prediction, evidence: Evidence) -> LogLine | None:
+async def _with_log(world: World, prediction: Prediction, evidence: Evidence) -> Evidence:
     """HAProxy writes its line when the request has ended, which may be a moment after we have its answer."""
-    if prediction.balancer is None or not evidence.answer.source:
-        return None
+    port = entry_port(prediction, evidence)
+    if prediction.balancer is None or not evidence.answer.source or not port:
+        return evidence
     engine = world.engine(prediction.balancer.seat)
     for _ in range(LOG_TRIES if evidence.answer.outcome == "answered" else 1):
         try:
             lines = await engine.last_lines(prediction.balancer.name, since=evidence.answer.at // 1_000_000 - CLOCKS_S)
         except EngineError:
-            return None  # its log driver may not let it be read; the walk says that the line is missing
-        found = find(lines, evidence.port, prediction.frontend)
+            return evidence  # its log driver may not let it be read; the walk says that the line is missing
+        found = find(lines, port, prediction.frontend)
         if found is not None:
-            return found
+            return replace(evidence, log=found)
         await asyncio.sleep(LOG_PAUSE_S)
-    return None
-
-
-async def _connections(walk: Walk, watchers: Mapping[str, Watcher]) -> tuple[tuple[str, Ends, Ends], ...]:
-    """Conntrack's word on both sessions, from each host that translates."""
-    assert walk.evidence is not None
-    ports = {walk.evidence.port, *(step.hop.before.sport for step in walk.steps if step.seen)}
-    seats = sorted({step.hop.place.seat for step in walk.steps if step.translation and step.seen} & set(watchers))
-    line = json.dumps({"conntrack": sorted(ports)})
-    said = await asyncio.gather(*(watchers[seat].ask(line) for seat in seats))
-    return tuple(item for seat, each in zip(seats, said, strict=True) for item in tracing.connections(seat, each))
-
-
-async def _routes(walk: Walk, watchers: Mapping[str, Watcher]) -> tuple[tuple[tuple[str, str], str], ...]:
-    """The kernel's word on the way on from each place and back, where it has something against it."""
-    found = []
-    for step in walk.steps:
-        place, ends = step.hop.place, step.hop.before
-        there = step.hop.outer[1] if step.hop.outer else step.hop.after.address
-        back = ends.source or walk.steps[0].hop.before.source
-        if place.seat in watchers:
-            asked = [place.namespace, [address for address in (there, back) if address]]
-            said = await watchers[place.seat].ask(json.dumps({"route": asked}))
-            found += [(place.key, tracing.route(each)) for each in said]
-    return tuple((key, text) for key, text in found if text)
+    return evidence

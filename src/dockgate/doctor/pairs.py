@@ -44,8 +44,8 @@ def _pair(case: Case, one: str, other: str) -> Finding | None:
     if lost["vxlan"]:
         return Finding(
             "error", "vxlan-blocked", where, "VXLAN is blocked between them",
-            f"UDP port 4789 does not arrive {_told(lost['vxlan'])}; other traffic does",
-            "let UDP 4789 pass both ways in the firewalls of both hosts and between them",
+            f"UDP port {case.observed.vxlan_port} does not arrive {_told(lost['vxlan'])}; other traffic does",
+            f"let UDP {case.observed.vxlan_port} pass both ways in the firewalls of both hosts and between them",
         )  # fmt: skip
     if lost["gossip"] or shut:
         return _gossip_blocked(case, where, lost["gossip"], shut)

@@ -26,13 +26,15 @@ ROOT = "0"
 class EngineInfo:
     """Who answered: its version ("26.1.5"), the API version we speak with it, its part in a Swarm.
 
-    ``node_address``: the IPv4 address by which the Swarm's other nodes know it, "" outside a Swarm.
+    ``node_address``: the IPv4 address by which the Swarm's other nodes know it, "" outside a Swarm. ``vxlan_port``: the
+    UDP port of the Swarm's overlay networks; None on a worker, which does not tell.
     """
 
     version: str
     api: tuple[int, int]
     swarm: SwarmRole = "none"
     node_address: str = ""
+    vxlan_port: int | None = None
 
 
 @dataclass(frozen=True)

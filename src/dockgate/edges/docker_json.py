@@ -44,6 +44,11 @@ def node_address(info: Mapping[str, Any]) -> str:
     return str((info.get("Swarm") or {}).get("NodeAddr") or "") if swarm_role(info) != "none" else ""
 
 
+def vxlan_port(info: Mapping[str, Any]) -> int | None:
+    """Of the Swarm's overlay networks; None where it is not told, as on a worker."""
+    return int(((info.get("Swarm") or {}).get("Cluster") or {}).get("DataPathPort") or 0) or None
+
+
 def container(answer: Mapping[str, Any]) -> Container:
     """From ``GET /containers/ID/json``."""
     state = answer["State"]

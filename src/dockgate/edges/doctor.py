@@ -89,18 +89,29 @@ def _pairs(found: list[list[str]]) -> tuple[tuple[str, str], ...]:
     return tuple((str(one), str(other)) for one, other in found)
 
 
-async def meet(
-    room: Room, token: str, peers: Mapping[str, str], *, size: int, arp: Iterable[str], seconds: float
-) -> Meeting:
-    """``peers``: address of each other host. ``size``: bytes of a full packet. ``arp``: whom to ask the LAN for."""
+@dataclass(frozen=True)
+class Round:
+    """What all hosts do at the same time. ``size``: bytes of a full packet. ``vxlan``: the UDP port of overlays.
+    ``arp``: whom to ask the LAN for."""
+
+    token: str
+    size: int
+    vxlan: int
+    arp: frozenset[str]
+    seconds: float
+
+
+async def meet(room: Room, peers: Mapping[str, str], one: Round) -> Meeting:
+    """``peers``: address of each other host."""
     request = {
-        "token": token,
+        "token": one.token,
         "name": room.engine.host,
-        "seconds": seconds,
-        "peers": [[name, address, size] for name, address in sorted(peers.items())],
-        "arp": sorted(set(arp)),
+        "seconds": one.seconds,
+        "vxlan": one.vxlan,
+        "peers": [[name, address, one.size] for name, address in sorted(peers.items())],
+        "arp": sorted(one.arp),
     }
-    said = await room.run("meet", request, _LIMIT_S + seconds)
+    said = await room.run("meet", request, _LIMIT_S + one.seconds)
     try:
         return Meeting(
             heard=frozenset((str(sender), _kind(kind)) for sender, kind in said["heard"]),

@@ -80,7 +80,8 @@ class Engine:
             system = await docker.system.info()
         assert self._api is not None
         role, address = wire.swarm_role(system), wire.node_address(system)
-        return EngineInfo(str(version["Version"]), self._api, swarm=role, node_address=address)
+        return EngineInfo(str(version["Version"]), self._api, swarm=role, node_address=address,
+                          vxlan_port=wire.vxlan_port(system))  # fmt: skip
 
     async def containers(self) -> tuple[Container, ...]:
         return await self._containers()

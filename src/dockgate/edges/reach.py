@@ -192,7 +192,7 @@ def _frame(cell: Cell) -> dict[str, Any]:
     made: dict[str, Any] = {"kind": "frame", "device": cell.frame.device, "mac": cell.frame.mac}
     if cell.frame.vni:
         made |= {"kind": "vxlan", "vni": cell.frame.vni, "inner_source": cell.frame.inner_source,
-                 "inner": cell.ends.address, "port": cell.ends.port}  # fmt: skip
+                 "inner": cell.ends.address, "inner_port": cell.ends.port}  # fmt: skip
     return made
 
 

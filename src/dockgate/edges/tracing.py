@@ -1,4 +1,4 @@
-"""Watching one request: the program of ``trace_program`` at work on a host or here, and HAProxy's log.
+"""Watching one request: dockgate_trace.py of the node image at work on a host or here, and what it says as values.
 
 Decides nothing. Invariant: the program's standard input ends when we leave, or die, and the program ends with it; an
 answer that cannot be understood is an error and never evidence.
@@ -18,22 +18,26 @@ from typing import Any
 
 from dockgate.edges.api import EngineApi
 from dockgate.errors import DockgateError, EngineError
-from dockgate.trace.model import HERE, Answer, Ends, Sighting, Verdict
+from dockgate.trace.evidence import Answer, Forwarding, Sighting, Verdict
+from dockgate.trace.legs import Leg
+from dockgate.trace.model import HERE, Ends
 
-PROGRAM = Path(__file__).with_name("trace_program.py")
+PROGRAM = "dockgate_trace.py"
+FOLDER = "/usr/local/lib/dockgate"
 ANSWER_S = 8.0
 
 
 @dataclass(frozen=True)
 class Job:
-    """What a seat watches. ``servers``: ends of session 2, of which the ports are not known. ``send``: where our
-    request is sent from here, None on all seats but one."""
+    """What a seat watches. ``servers``: ends of the sessions of which the ports are not known. ``vxlan``: the UDP port
+    of overlay networks. ``send``: where our request is sent from here, None on all seats but one."""
 
     places: tuple[str, ...]
     port: int
     servers: tuple[tuple[str, int], ...]
     token: str
     seconds: float
+    vxlan: int
     send: Mapping[str, object] | None = None
 
     def text(self) -> str:
@@ -53,9 +57,15 @@ class Watcher:
     async def begin(self) -> None:
         self.blind = dict((await self._line("begin"))["errors"])
 
-    async def ask(self, line: str) -> Any:
-        await self._write(f"{line}\n")
-        return await self._line(line)
+    async def say(self, word: str) -> Any:
+        await self._write(f"{word}\n")
+        return await self._line(word)
+
+    async def ask(self, what: str, asked: object) -> Any:
+        """None when it could not be read there."""
+        await self._write(f"{json.dumps({what: asked})}\n")
+        found = await self._line(what)
+        return None if isinstance(found, dict) and "failed" in found else found
 
     async def _line(self, asked: str) -> Any:
         try:
@@ -75,7 +85,7 @@ class Watcher:
 
     def _failed(self, asked: str, why: str) -> EngineError:
         return EngineError(
-            f"{self.seat or 'here'}: could not {asked.split(':')[0]} for the trace: {why}",
+            f"{self.seat or 'here'}: could not {asked} for the trace: {why}",
             hint="run `dockgate up`, which brings the node containers to this version, and then again",
         )
 
@@ -83,17 +93,23 @@ class Watcher:
 @asynccontextmanager
 async def on_host(engine: EngineApi, node: str, job: Job) -> AsyncIterator[Watcher]:
     """Through the host's node container."""
-    async with engine.talk(node, ["python3", "-c", PROGRAM.read_text(), job.text()]) as talk:
+    async with engine.talk(node, ["python3", f"{FOLDER}/{PROGRAM}", job.text()]) as talk:
         watcher = Watcher(engine.host, talk.send, talk.receive)
         await watcher.begin()
         yield watcher
 
 
 @asynccontextmanager
-async def here(job: Job) -> AsyncIterator[Watcher]:
-    """Where dockgate runs; without root it can send, and sees nothing."""
+async def here(recipes: Path | None, job: Job) -> AsyncIterator[Watcher]:
+    """Where dockgate runs; without root it can send, and sees nothing. ``recipes``: the images/ of the checkout."""
+    program = recipes / "node" / PROGRAM if recipes is not None else Path(PROGRAM)
+    if not program.is_file():
+        raise DockgateError(
+            f"{program} is not there, so nothing can be sent from here",
+            hint="run dockgate from a checkout, or trace --from a host",
+        )
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", PROGRAM.read_text(), job.text(),
+        sys.executable, "-B", str(program), job.text(),
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
     assert process.stdin is not None
@@ -117,14 +133,37 @@ async def here(job: Job) -> AsyncIterator[Watcher]:
 
 
 async def resolve(name: str) -> str:
-    """The IPv4 address of a name, as this machine has it."""
+    """The address of a name, as this machine has it; IPv4 where there is one."""
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(name, None, family=socket.AF_INET)
+        found = await asyncio.get_running_loop().getaddrinfo(name, None, type=socket.SOCK_STREAM)
     except OSError as error:
         raise DockgateError(
             f"{name} could not be resolved here: {error.strerror or error}", hint="ask by a host's name or address"
         ) from error
-    return str(found[0][4][0])
+    addresses = [str(each[4][0]) for each in sorted(found, key=lambda each: each[0] != socket.AF_INET)]
+    return addresses[0]
+
+
+async def own_addresses(engine: EngineApi, node: str) -> frozenset[str]:
+    """Every address of a host."""
+    done = await engine.exec(node, ["ip", "-j", "address"], timeout_s=ANSWER_S)
+    try:
+        links = json.loads(done.stdout)
+        return frozenset(str(each["local"]) for link in links for each in link["addr_info"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise EngineError(
+            f"{engine.host}: its addresses could not be read: {done.output[-200:]}", hint="dockgate up, then again"
+        ) from error
+
+
+def own_address(towards: str) -> str:
+    """The address that this machine would send from; "" when it has no way there. Sends nothing."""
+    with socket.socket(socket.AF_INET6 if ":" in towards else socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        try:
+            sock.connect((towards, 9))
+        except OSError:
+            return ""
+        return str(sock.getsockname()[0])
 
 
 # --- answers as values
@@ -141,7 +180,7 @@ def sightings(seat: str, said: Mapping[str, Any]) -> tuple[Sighting, ...]:
     return tuple(
         Sighting(
             (seat, item["ns"]), item["interface"], item["out"], item["at"], _ends(item), item["seq"], item["ack"],
-            item["flags"], item["token"], tuple(item["outer"]) if "outer" in item else None,
+            item["flags"], item["token"], tuple(item["outer"]) if item["outer"] else None,
         )
         for item in said["seen"]
     )  # fmt: skip
@@ -156,13 +195,20 @@ def verdicts(seat: str, said: Mapping[str, Any]) -> tuple[Verdict, ...]:
     return tuple(
         Verdict(
             (seat, item["ns"]), item["family"], item["table"], item["chain"], item["handle"], item["verdict"],
-            item["seq"], item["flags"] & 0x12 == 0x02,
+            *_of_session(item),
             texts.get((item["ns"], item["family"], item["table"], item["handle"]))
             or (chains.get((item["ns"], item["family"], item["table"], item["chain"]), "") if item["handle"] else ""),
+            item["own"],
         )
         for item in said["events"]
         if not item["table"].startswith("dockgate_trace_") and item["kind"] in ("rule", "policy")
     )  # fmt: skip
+
+
+def _of_session(item: Mapping[str, Any]) -> tuple[int, bool]:
+    """The number of the session's first packet, and whether this is the first packet or the answer to it."""
+    syn = item["flags"] & 0x12 == 0x02
+    return item["seq"] if syn else (item["ack"] - 1) & 0xFFFFFFFF, syn
 
 
 def _ends(item: Mapping[str, Any]) -> Ends:
@@ -183,6 +229,16 @@ def route(said: Mapping[str, Any]) -> str:
 
 def connections(seat: str, said: list[Any]) -> tuple[tuple[str, Ends, Ends], ...]:
     return tuple((seat, Ends(*there), Ends(*back)) for there, back in said)
+
+
+def forwarding(
+    leg: Leg, way: Mapping[str, str] | None, start: Mapping[str, str] | None, end: Mapping[str, str] | None
+) -> Forwarding | None:
+    """None where the network's own entries could not be read."""
+    if way is None:
+        return None
+    known_as, own = str(start["peer"]) if start else "", str(end["own"]) if end else ""
+    return Forwarding(leg.begin.place.key, leg.address, str(way["mac"]), str(way["host"]), known_as, own)
 
 
 def listeners(seat: str, said: Mapping[str, Any]) -> tuple[tuple[tuple[str, str], int, int, str], ...]:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 
 from dockgate.model.desired import ByLabel, ByName, ByService, Desired, Endpoints, Pool, Published, Vip
+from dockgate.model.observed import VXLAN_PORT
 from dockgate.model.policy import (
     AddressesZone,
     AnyZone,
@@ -36,28 +37,23 @@ from dockgate.model.policy import (
 )
 from dockgate.model.source import Source
 
-VXLAN_PORT = 4789
 GOSSIP_PORT = 7946
 NEIGHBOUR_TYPES = (2, 130, 131, 132, 133, 135, 136, 143)
 """ICMPv6: packet too big, multicast listeners, router solicitation, neighbour solicitation and advertisement. Not
 router advertisements and redirects: no container has a reason to send them, and either moves others' traffic."""
 
-_PEER_PORTS: tuple[tuple[str, Protocol, int], ...] = (
-    ("overlay traffic (VXLAN)", "udp", VXLAN_PORT),
-    ("Swarm gossip over tcp", "tcp", GOSSIP_PORT),
-    ("Swarm gossip over udp", "udp", GOSSIP_PORT),
-)
 
-
-def complete(desired: Desired) -> Policy:
-    """The policy of a file; one without ``firewall`` has the policy that changes nothing."""
+def complete(desired: Desired, *, vxlan_port: int = VXLAN_PORT) -> Policy:
+    """The policy of a file; one without ``firewall`` has the policy that changes nothing. ``vxlan_port``: the UDP port
+    of the Swarm's overlay networks."""
     firewall = desired.firewall or Firewall()
     if firewall.default == "off":
-        return Policy(firewall, (*_state(firewall, deny=False), *_peers_allowed(firewall), *firewall.rules))
+        state = _state(firewall, deny=False)
+        return Policy(firewall, (*state, *_peers_allowed(firewall, vxlan_port), *firewall.rules))
     rules = (
-        *_guards(firewall),
+        *_guards(firewall, vxlan_port),
         *_state(firewall, deny=True),
-        *_peers_allowed(firewall),
+        *_peers_allowed(firewall, vxlan_port),
         *firewall.rules,
         *needs(desired),
         _derived(
@@ -97,7 +93,15 @@ def _derived(
     )  # fmt: skip
 
 
-def _guards(firewall: Firewall) -> Iterator[Rule]:
+def _peer_ports(vxlan_port: int) -> tuple[tuple[str, Protocol, int], ...]:
+    return (
+        ("overlay traffic (VXLAN)", "udp", vxlan_port),
+        ("Swarm gossip over tcp", "tcp", GOSSIP_PORT),
+        ("Swarm gossip over udp", "udp", GOSSIP_PORT),
+    )
+
+
+def _guards(firewall: Firewall, vxlan_port: int) -> Iterator[Rule]:
     source = firewall.source
     yield _derived(
         "no loopback from outside",
@@ -122,10 +126,10 @@ def _guards(firewall: Firewall) -> Iterator[Rule]:
         source=source,
         verdict="drop",
         protocol="udp",
-        ports=((VXLAN_PORT, VXLAN_PORT),),
+        ports=((vxlan_port, vxlan_port),),
         kind="forged",
     )
-    for name, protocol, port in _PEER_PORTS:
+    for name, protocol, port in _peer_ports(vxlan_port):
         yield _derived(
             f"no {name} from strangers",
             (AnyZone(), HostZone()),
@@ -193,8 +197,8 @@ def _state(firewall: Firewall, *, deny: bool) -> Iterator[Rule]:
     )
 
 
-def _peers_allowed(firewall: Firewall) -> Iterator[Rule]:
-    for name, protocol, port in _PEER_PORTS:
+def _peers_allowed(firewall: Firewall, vxlan_port: int) -> Iterator[Rule]:
+    for name, protocol, port in _peer_ports(vxlan_port):
         yield _derived(
             f"{name} between the hosts",
             (PeersZone(), HostZone()),

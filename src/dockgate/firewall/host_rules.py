@@ -51,7 +51,7 @@ def host_rules(desired: Desired, observed: Observed, host: str) -> HostRules | U
     places = facts_of(desired, observed, host)
     if isinstance(places, Unknown):
         return places
-    policy = complete(desired)
+    policy = complete(desired, vxlan_port=observed.vxlan_port)
     tables = tuple(
         TableText(place, network, render(compile_ruleset(policy, facts))) for place, network, facts in places
     )

@@ -316,7 +316,7 @@ class Images:
 
     haproxy: str = "dockgate/haproxy:3.2-1"
     haproxy_version: HaproxyVersion = "3.2"
-    node: str = "dockgate/node:2"
+    node: str = "dockgate/node:3"
 
 
 @dataclass(frozen=True)

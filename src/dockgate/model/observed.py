@@ -13,6 +13,7 @@ from typing import Literal, TypeAlias
 
 ContainerState: TypeAlias = Literal["created", "running", "paused", "restarting", "exited", "removing", "dead"]
 SwarmRole: TypeAlias = Literal["none", "worker", "manager"]
+VXLAN_PORT = 4789
 
 
 @dataclass(frozen=True)
@@ -215,10 +216,11 @@ class FirewallState:
 class ObservedHost:
     """One engine, read completely. ``images``: every repository:tag that it holds.
 
-    ``node_address``: the IPv4 address by which the other nodes of its Swarm know it, "" outside a Swarm. ``lan``: the
-    prefixes of its interfaces that face other machines. ``bridge_filter``: whether the kernel shows packets between
-    containers of one bridge to the firewall (br_netfilter); both, and ``firewall``, need a look into the
-    host's kernel.
+    ``node_address``: the IPv4 address by which the other nodes of its Swarm know it, "" outside a Swarm.
+    ``vxlan_port``: the UDP port of the Swarm's overlay networks, which only a manager tells. ``lan``: the prefixes
+    of its interfaces that face other machines. ``bridge_filter``: whether the kernel shows packets between
+    containers of one bridge to the firewall (br_netfilter); both, and ``firewall``, need a look into the host's
+    kernel.
     """
 
     name: str
@@ -230,6 +232,7 @@ class ObservedHost:
     volumes: tuple[Volume, ...] = ()
     images: frozenset[str] = frozenset()
     loadbalancers: tuple[LoadBalancer, ...] = ()
+    vxlan_port: int | None = None
     lan: tuple[str, ...] | Unknown = Unknown("no node container was asked")
     bridge_filter: bool | Unknown = Unknown("no node container was asked")
     firewall: FirewallState | Unknown = Unknown("no node container was asked")
@@ -265,6 +268,11 @@ class Observed:
 
     def known(self) -> tuple[ObservedHost, ...]:
         return tuple(state for _, state in self.hosts if isinstance(state, ObservedHost))
+
+    @property
+    def vxlan_port(self) -> int:
+        """The UDP port that overlay networks use: a manager's word, else Docker's default."""
+        return next((host.vxlan_port for host in self.known() if host.vxlan_port), VXLAN_PORT)
 
     def unknown(self) -> tuple[tuple[str, Unknown], ...]:
         return tuple((name, state) for name, state in self.hosts if isinstance(state, Unknown))

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterable
 
-from .model import LogLine
+from .evidence import LogLine
 
 _LINE = re.compile(
     r"(?P<client>[0-9a-f.:]+):(?P<port>\d+) \[[^\]]+\] (?P<frontend>\S+?)~? (?P<pool>[^\s/]+)/(?P<server>\S+)"

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from xml.sax.saxutils import escape
 
-from .model import Place, Step, Walk
+from .model import Place
 from .report import count
+from .steps import Step, Walk
 from .stop import where
 
 COLUMN, LEFT, TOP, ROW = 210, 110, 96, 30
@@ -68,9 +69,10 @@ def _rows(walk: Walk, column: dict[tuple[str, str], int]) -> Iterator[list[str]]
             start = column[before.hop.place.key]
             yield [_arrow(start, x, _INK if seen else _GREY), _label(start, x, str(step.hop.before))]
         elif before is not None:
-            yield from _returning(walk, column, 1)
+            yield from _returning(walk, column, before.hop.session)
             server = walk.chosen.name if walk.chosen else "nobody"
-            yield [_note(x, f"HAProxy: {walk.prediction.pool} picks {server}", _BLUE)]
+            picks = f"HAProxy: {walk.prediction.pool} picks {server}"
+            yield [_note(x, picks if step.hop.session == walk.prediction.last else "Docker's proxy", _BLUE)]
         if step.translation:
             yield [_note(x, f"{step.translation} to", _GREEN)]
             yield [_note(x, str(step.hop.after), _GREEN)]
@@ -78,18 +80,27 @@ def _rows(walk: Walk, column: dict[tuple[str, str], int]) -> Iterator[list[str]]
         if outer:
             yield [_note(x, f"VXLAN {outer[0]} > {outer[1]}", _BLUE)]
         before = step
-    yield from _returning(walk, column, 2)
+    if before is not None:
+        yield from _returning(walk, column, before.hop.session)
     if walk.stop is not None and before is not None:
         last = next((s for s in reversed(walk.steps) if s.seen), before)
         yield [_note(column[last.hop.place.key], "stopped here", _RED)]
 
 
 def _returning(walk: Walk, column: dict[tuple[str, str], int], session: int) -> Iterator[list[str]]:
-    """The answer to the first packet: from the last hop that saw it to the first, where it was seen."""
+    """The answer to the first packet, from the last hop that saw it to the first; it stops where it is translated."""
     back = [s for s in walk.steps if s.hop.session == session and (s.back or walk.evidence is None)]
-    if len(back) > 1:
-        start, end = column[back[-1].hop.place.key], column[back[0].hop.place.key]
-        yield [_arrow(start, end, _INK, dashed=True), _label(start, end, f"session {session} accepted")]
+    if len(back) < 2:
+        return
+    last, *middle, first = reversed(back)
+    at, told = last, "the echo comes back" if walk.prediction.request.mode == "echo" else f"session {session} accepted"
+    for step in (*(each for each in middle if each.back and each.back.left != each.back.came), first):
+        start, end = column[at.hop.place.key], column[step.hop.place.key]
+        yield [_arrow(start, end, _INK, dashed=True), _label(start, end, told)]
+        if step.back and step.back.left != step.back.came:
+            yield [_note(end, "translated back to", _GREEN)]
+            yield [_note(end, str(step.back.left), _GREEN)]
+        at = step
 
 
 def _arrow(start: int, end: int, colour: str, *, dashed: bool = False) -> str:

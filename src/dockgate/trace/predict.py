@@ -1,24 +1,31 @@
 """The way a request must take, from the file and from what the engines told; no packet is needed for it.
 
-Covers HTTP to a VIP: Docker's published port in front of the load balancer, and behind it an overlay network, a bridge,
-or ports that Docker published on other hosts. Pure.
+Docker's published port in front of the load balancer, and behind it an overlay network, a bridge, or ports that Docker
+published on other hosts (``ways``); an echo has a way of its own (``echo``). Pure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 from dockgate.haproxy.pools import backend_name
 from dockgate.haproxy.words import name as frontend_name
 from dockgate.model.desired import Desired, Listen, Route, Vip
 from dockgate.model.objects import balancer_of
-from dockgate.model.observed import Attachment, Container, Observed, ObservedHost, RunningHaproxy, ServerState, Unknown
+from dockgate.model.observed import Container, Observed, ObservedHost, RunningHaproxy, Unknown
 
-from .model import HERE, HOST, Ends, Hop, Place, Prediction, Request, Server, Stop
+from . import echo
+from .model import HOST, Place, Prediction, Request, Server, Stop
+from .ways import Front, behind, direct, host_at, server_of, to_balancer
 
 
 def predict(desired: Desired, observed: Observed, request: Request) -> Prediction:
+    if request.mode == "echo":
+        return replace(echo.predict(desired, observed, request), vxlan=observed.vxlan_port)
+    return replace(_predict(desired, observed, request), vxlan=observed.vxlan_port)
+
+
+def _predict(desired: Desired, observed: Observed, request: Request) -> Prediction:
     found = _entry(desired, observed, request)
     if isinstance(found, Prediction):
         return found
@@ -27,13 +34,16 @@ def predict(desired: Desired, observed: Observed, request: Request) -> Predictio
     if balancer is None:
         why = f"no load balancer of VIP {vip.name} runs on {host.name}"
         return _stopped(request, f"host {host.name}", why, "dockgate up", vip=vip.name)
-    place = Place(host.name, f"pid:{balancer.pid}", "container", balancer.name)
-    hops = tuple(_first_session(observed, host, balancer, place, listen, request))
+    front = Front(host, balancer, listen.port)
+    if front.unpublished(request):
+        why = f"Docker publishes port {listen.port} of {balancer.name} for IPv4 only"
+        stop = Stop(f"host {host.name}", why, "ask an IPv4 address of it")
+        return Prediction(request, vip=vip.name, hops=direct(observed, host, request), stop=stop)
     pool, chances = _pools(vip, listen, request)
     wrongly = _spoken_wrongly(host, balancer, listen, request) or _in_maintenance(host, balancer, vip, listen)
     running = _running(host, balancer)
     servers = tuple(
-        _server(observed, host, place, balancer, state, desired)
+        server_of(desired, observed, front, state, session=3 if front.proxied(request) else 2)
         for state in (running.servers if running else ())
         if state.pool in {backend_name(each) for each in (pool, *chances)}
     )
@@ -43,8 +53,8 @@ def predict(desired: Desired, observed: Observed, request: Request) -> Predictio
         pool=pool,
         frontend=frontend_name(f"{vip.name}-{listen.port}"),
         balance=desired.pool(pool).balance if pool else "",
-        balancer=place,
-        hops=hops,
+        balancer=front.place,
+        hops=to_balancer(observed, front, request),
         servers=servers,
         stop=wrongly
         or _hindrance(
@@ -52,23 +62,14 @@ def predict(desired: Desired, observed: Observed, request: Request) -> Predictio
         ),
         chances=chances,
         wrongly=wrongly,
+        proxy=Place(host.name, HOST, "host", host.name) if front.proxied(request) else None,
         sealed=bool(pool) and desired.pool(pool).tls is not None,
         certificates=tuple((each.fingerprint, each.label) for each in listen.tls.certificates) if listen.tls else (),
     )
 
 
-def host_at(desired: Desired, observed: Observed, address: str) -> str:
-    """The host of the file that has this address, "" when none has."""
-    for host in desired.hosts:
-        state = observed.host(host.name)
-        node = state.node_address if isinstance(state, ObservedHost) else ""
-        if address in (host.address, node):
-            return host.name
-    return next((vip.hosts[0] for vip in desired.vips if vip.address == address), "")
-
-
 def _entry(desired: Desired, observed: Observed, request: Request) -> tuple[ObservedHost, Vip, Listen] | Prediction:
-    name = host_at(desired, observed, request.address)
+    name = request.home or host_at(desired, observed, request.address)
     if not name:
         why = f"{request.address} is no address of a host or VIP of the file"
         return _stopped(request, "the file", why, "give the host its `address`, or ask another URL")
@@ -76,12 +77,18 @@ def _entry(desired: Desired, observed: Observed, request: Request) -> tuple[Obse
     if isinstance(host, Unknown):
         return _stopped(request, f"host {name}", f"it could not be read: {host.reason}", "dockgate status")
     for vip in desired.vips:
-        if name in vip.hosts and (vip.address or request.address) == request.address:
+        if name in vip.hosts and vip.address in (None, request.address):
             for listen in vip.listens:
                 if listen.port == request.port:
                     return host, vip, listen
-    way = _direct(observed, host, request)
-    why = f"no VIP of the file listens on {request.address}:{request.port}"
+    container = behind(host, request)
+    if container is not None:
+        front = Front(host, container, request.port)
+        proxy = Place(host.name, HOST, "host", host.name) if front.proxied(request) else None
+        return Prediction(request, hops=to_balancer(observed, front, request), proxy=proxy, target=container.name)
+    way = direct(observed, host, request)
+    asked = f"[{request.address}]" if ":" in request.address else request.address
+    why = f"no VIP of the file listens on {asked}:{request.port}"
     ports = sorted({listen.port for vip in desired.vips if name in vip.hosts for listen in vip.listens})
     hint = f"ports of VIPs on {name}: {', '.join(map(str, ports)) or 'none'}"
     return Prediction(request, hops=way, stop=Stop(f"host {name}", why, hint))
@@ -166,69 +173,6 @@ def _states(servers: tuple[Server, ...]) -> str:
     return ", ".join(f"{server.name} {server.status}" for server in servers) or "it has none"
 
 
-# --- session 1: client to load balancer
-
-
-def _first_session(
-    observed: Observed, host: ObservedHost, balancer: Container, place: Place, listen: Listen, request: Request
-) -> Iterator[Hop]:
-    outer = tuple(_out(observed, host, request))
-    yield from outer
-    asked, known = _asked(host, request)
-    if outer:
-        asked, known = outer[-1].after, outer[-1].after.source
-    bridge = _bridge(host, balancer)
-    inner = Ends(known, 0, bridge.address if bridge else "", _inner_port(balancer, listen))
-    yield Hop(1, Place(host.name, HOST, "host", host.name), asked, inner)
-    yield Hop(1, place, inner, inner)
-
-
-def _out(observed: Observed, host: ObservedHost, request: Request) -> Iterator[Hop]:
-    """What a packet passes before it enters the load balancer's host."""
-    asked, _ = _asked(host, request)
-    own = observed.host(request.vantage)
-    if request.container and isinstance(own, ObservedHost):
-        container = own.container(request.container)
-        bridge = _bridge(own, container) if container else None
-        sent = replace(asked, source=bridge.address if bridge else "")
-        yield Hop(1, asker(observed, request), sent, sent)
-        yield Hop(1, Place(own.name, HOST, "host", own.name), sent, replace(asked, source=own.node_address))
-    elif request.vantage != host.name:
-        yield Hop(1, asker(observed, request), asked, asked)
-
-
-def asker(observed: Observed, request: Request) -> Place:
-    """Where the request is sent from."""
-    if request.vantage == HERE:
-        return Place(HERE, HOST, "client", "client")
-    own = observed.host(request.vantage)
-    container = own.container(request.container) if isinstance(own, ObservedHost) else None
-    if container is not None and request.container:
-        return Place(request.vantage, f"pid:{container.pid}", "container", container.name)
-    return Place(request.vantage, HOST, "host", request.vantage)
-
-
-def _direct(observed: Observed, host: ObservedHost, request: Request) -> tuple[Hop, ...]:
-    outer = tuple(_out(observed, host, request))
-    asked = outer[-1].after if outer else _asked(host, request)[0]
-    return (*outer, Hop(1, Place(host.name, HOST, "host", host.name), asked, asked))
-
-
-def _asked(host: ObservedHost, request: Request) -> tuple[Ends, str]:
-    source = request.address if request.vantage == host.name and not request.container else ""
-    return Ends(source, 0, request.address, request.port), source
-
-
-def _bridge(host: ObservedHost, balancer: Container) -> Attachment | None:
-    drivers = {network.name: network.driver for network in host.networks}
-    found = [item for item in balancer.attachments if drivers.get(item.network) == "bridge" and item.address]
-    return found[0] if found else None
-
-
-def _inner_port(balancer: Container, listen: Listen) -> int:
-    return next((p.container_port for p in balancer.published if p.host_port == listen.port), listen.port)
-
-
 def _pools(vip: Vip, listen: Listen, request: Request) -> tuple[str, tuple[str, ...]]:
     """The pool, and those that may get it instead. Our request has no header that a route could ask for."""
     if listen.mode == "tcp":
@@ -250,81 +194,3 @@ def _matches(route: Route, request: Request) -> bool:
         return False
     path = request.path.partition("?")[0]
     return route.path is None or f"{path}/".startswith(route.path.rstrip("/") + "/")
-
-
-# --- session 2: load balancer to server
-
-
-def _server(
-    observed: Observed, host: ObservedHost, place: Place, balancer: Container, state: ServerState, desired: Desired
-) -> Server:
-    way, target = _way(observed, host, place, balancer, state, desired)
-    status = f"{state.status}{f' {state.check}' if state.check else ''}"
-    there = next((hop.place for hop in reversed(way) if hop.place.kind == "container" and hop.place != place), None)
-    return Server(
-        state.name, state.address, state.port, status, state.up,
-        host=there.seat if there else "", container=target, hops=tuple(way), pool=state.pool,
-    )  # fmt: skip
-
-
-def _way(
-    observed: Observed, host: ObservedHost, place: Place, balancer: Container, state: ServerState, desired: Desired
-) -> tuple[list[Hop], str]:
-    if not state.address:
-        return [], ""
-    for other in observed.known():
-        for container in other.containers:
-            for item in container.attachments:
-                own = next((a for a in balancer.attachments if a.network == item.network), None)
-                if item.address == state.address and own is not None and container.pid:
-                    return _inside(host, other, place, container, own, state), container.name
-    return _published(observed, host, place, balancer, state, desired)
-
-
-def _inside(
-    host: ObservedHost, other: ObservedHost, place: Place, container: Container, own: Attachment, state: ServerState
-) -> list[Hop]:
-    """Over a network that both are on; no translation."""
-    ends = Ends(own.address, 0, state.address, state.port)
-    target = Place(other.name, f"pid:{container.pid}", "container", container.name)
-    network = host.network(own.network)
-    if network is None or network.driver != "overlay":
-        middle = [Place(host.name, HOST, "host", host.name)]
-        return [Hop(2, each, ends, ends) for each in (place, *middle, target)]
-    way = [Hop(2, place, ends, ends), Hop(2, _overlay(host, own.network), ends, ends)]
-    if other.name != host.name:
-        outer = (host.node_address, other.node_address)
-        way += [Hop(2, Place(each.name, HOST, "host", each.name), ends, ends, outer) for each in (host, other)]
-        way.append(Hop(2, _overlay(other, own.network), ends, ends))
-    return [*way, Hop(2, target, ends, ends)]
-
-
-def _overlay(host: ObservedHost, network: str) -> Place:
-    found = host.network(network)
-    return Place(host.name, f"overlay:{found.id if found else ''}", "overlay", f"overlay {network}")
-
-
-def _published(
-    observed: Observed, host: ObservedHost, place: Place, balancer: Container, state: ServerState, desired: Desired
-) -> tuple[list[Hop], str]:
-    """Out of the load balancer's bridge, masqueraded, and in by a port that Docker published there."""
-    bridge = _bridge(host, balancer)
-    sent = Ends(bridge.address if bridge else "", 0, state.address, state.port)
-    own_host = Place(host.name, HOST, "host", host.name)
-    name = host_at(desired, observed, state.address)
-    if name == host.name:
-        return [Hop(2, place, sent, sent), Hop(2, own_host, sent, sent)], ""
-    leaving = Ends(desired.host(host.name).address or host.node_address, 0, state.address, state.port)
-    way = [Hop(2, place, sent, sent), Hop(2, own_host, sent, leaving)]
-    other = observed.host(name) if name else None
-    if not isinstance(other, ObservedHost):
-        return way, ""
-    container = next((c for c in other.containers for p in c.published if p.host_port == state.port), None)
-    there = Place(other.name, HOST, "host", other.name)
-    bridged = _bridge(other, container) if container else None
-    if container is None or bridged is None:
-        return [*way, Hop(2, there, leaving, leaving)], ""
-    port = next(p.container_port for p in container.published if p.host_port == state.port)
-    inner = Ends(leaving.source, 0, bridged.address, port)
-    target = Place(other.name, f"pid:{container.pid}", "container", container.name)
-    return [*way, Hop(2, there, leaving, inner), Hop(2, target, inner, inner)], container.name

@@ -7,10 +7,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import Any
 
-from .model import Step, Verdict, Walk
+from .evidence import Verdict
+from .steps import Step, Walk
 from .stop import where
 
-_TITLES = {1: "session 1: client to load balancer", 2: "session 2: load balancer to server"}
+_TITLES = {
+    False: ("client to load balancer", "load balancer to server"),
+    True: ("client to Docker's proxy", "Docker's proxy to load balancer", "load balancer to server"),
+}
 
 
 def lines(walk: Walk, width: int = 80) -> tuple[tuple[str, str], ...]:
@@ -31,19 +35,21 @@ def _lines(walk: Walk) -> Iterator[tuple[str, str]]:
     session = 0
     for number, step in enumerate(walk.steps, 1):
         if step.hop.session != session:
-            if step.hop.session == 2:
+            if step.hop.session == walk.prediction.last:
                 yield from _haproxy(walk)
             session = step.hop.session
             yield "", ""
-            yield "bold", _TITLES[session]
+            yield "bold", _title(walk, session)
         yield from _step(walk, number, step)
-    if session == 1:
+    if session < walk.prediction.last:
         yield from _haproxy(walk)
     if walk.process:
         yield "", f"    answered by {walk.process}"
     yield "", ""
-    if walk.evidence is not None and walk.steps:
-        yield from _back(walk.steps)
+    if any(step.back for step in walk.steps):
+        yield from _back(walk)
+    for text in walk.prediction.policy:
+        yield "", f"policy: {text}"
     for text in walk.disagreements:
         yield "yellow", f"not as predicted: {text}"
     for text in walk.notes:
@@ -83,9 +89,24 @@ def _step(walk: Walk, number: int, step: Step) -> Iterator[tuple[str, str]]:
         yield "green", f"      {step.translation} to {after}"
     outer = step.outer or ((*step.hop.outer, 0) if step.hop.outer else None)
     if outer:
-        yield "", f"      in VXLAN{f' {outer[2]}' if outer[2] else ''}, UDP 4789, {outer[0]} > {outer[1]}"
-    for verdict in step.verdicts:
+        network = f" {outer[2]}" if outer[2] else ""
+        yield "", f"      in VXLAN{network}, UDP {walk.prediction.vxlan}, {outer[0]} > {outer[1]}"
+    if step.forwarding and place.kind == "overlay" and step.forwarding.mac:
+        way = f", at host {step.forwarding.host}" if step.forwarding.host else ""
+        yield "", f"      {step.forwarding.address} is {step.forwarding.mac} here{way}"
+    yield from _rules(step.verdicts)
+
+
+def _rules(verdicts: Iterable[Verdict]) -> Iterator[tuple[str, str]]:
+    for verdict in verdicts:
         yield ("red" if verdict.verdict == "drop" else ""), f"      {_did(verdict)} {verdict}"
+
+
+def _title(walk: Walk, session: int) -> str:
+    if walk.prediction.request.mode == "echo":
+        return f"echo: {walk.prediction.request.asker} to {walk.prediction.request.host}"
+    title = _TITLES[walk.prediction.proxy is not None][session - 1]
+    return f"session {session}: {title.replace('load balancer', walk.prediction.target or 'load balancer')}"
 
 
 def _did(verdict: Verdict) -> str:
@@ -117,18 +138,31 @@ def _haproxy(walk: Walk) -> Iterator[tuple[str, str]]:
         yield "", f"    {times}; {status}ended {log.ending}"
 
 
-def _back(steps: Iterable[Step]) -> Iterator[tuple[str, str]]:
-    found = tuple(steps)
-    back = [number for number, step in enumerate(found, 1) if step.back]
-    way = ", ".join(map(str, reversed(back))) or "none"
-    undone = all(step.undone for step in found if step.translation and step.back)
-    yield "", f"the answer came back through hops {way}{', each translation undone' if back and undone else ''}"
+def _back(walk: Walk) -> Iterator[tuple[str, str]]:
+    """The answer to the first packet of each session, hop by hop: the last session's server is the first to answer."""
+    yield "bold", "the way back"
+    for number, step in reversed(tuple(enumerate(walk.steps, 1))):
+        title = f"{number:2}  {where(step)}"
+        if step.back is None:
+            yield "yellow", f"{title}: {'no answer seen' if step.seen else 'not seen'}"
+            continue
+        back = step.back
+        yield "", f"{title}{f': {chr(44).join(back.interfaces)}' if back.interfaces else ''}  {back.came}"
+        if back.left != back.came:
+            yield "green", f"      translated back to {back.left}"
+        yield from _rules(back.verdicts)
+    yield "", ""
 
 
 def count(walk: Walk) -> str:
     told = [_many(len(walk.told), "hop"), _many(walk.translations, "translation"), _many(walk.sessions, "session")]
     if walk.client_seen:
-        told.append(f"the server {'sees' if walk.evidence is None else 'saw'} {walk.client_seen} as its client")
+        server = (
+            walk.prediction.target or "the server"
+            if walk.prediction.request.mode != "echo"
+            else walk.prediction.request.host
+        )
+        told.append(f"{server} {'sees' if walk.evidence is None else 'saw'} {walk.client_seen} as its client")
     return ", ".join(told)
 
 
@@ -161,6 +195,7 @@ def as_json(walk: Walk) -> dict[str, Any]:
             "log": asdict(evidence.log) if evidence and evidence.log else None,
             "servers": [{"name": s.name, "status": s.status, "up": s.up} for s in walk.prediction.servers],
         },
+        "policy": list(walk.prediction.policy),
         "process": walk.process or None,
         "connections": [
             {"host": seat, "there": asdict(there), "back": asdict(back)}
@@ -183,16 +218,33 @@ def _step_json(step: Step) -> dict[str, Any]:
         "session": step.hop.session,
         "place": asdict(step.hop.place),
         "seen": step.seen,
-        "back": step.back,
+        "back": _return_json(step),
         "before": asdict(step.hop.before),
         "after": asdict(step.hop.after),
         "translation": step.translation or None,
         "interfaces": list(step.interfaces),
         "took_us": step.took_us,
         "vxlan": list(step.outer or step.hop.outer or ()) or None,
-        "rules": [
-            {"verdict": v.verdict, "whose": v.whose, "family": v.family, "table": v.table, "chain": v.chain,
-             "handle": v.handle, "text": str(v)}
-            for v in step.verdicts
-        ],
-    }  # fmt: skip
+        "forwarding": asdict(step.forwarding) if step.forwarding else None,
+        "rules": _rules_json(step.verdicts),
+    }
+
+
+def _return_json(step: Step) -> dict[str, Any] | None:
+    if step.back is None:
+        return None
+    return {
+        "came": asdict(step.back.came),
+        "left": asdict(step.back.left),
+        "translated_back": step.back.left != step.back.came,
+        "interfaces": list(step.back.interfaces),
+        "rules": _rules_json(step.back.verdicts),
+    }
+
+
+def _rules_json(verdicts: Iterable[Verdict]) -> list[dict[str, Any]]:
+    return [
+        {"verdict": v.verdict, "whose": v.whose, "family": v.family, "table": v.table, "chain": v.chain,
+         "handle": v.handle, "text": str(v)}
+        for v in verdicts
+    ]  # fmt: skip

@@ -1,7 +1,6 @@
 """Prediction and evidence held together: the walk as it was, and where it was not as predicted.
 
-A session is recognised in every namespace by the sequence number of its first packet, which no translation changes;
-one that HAProxy had open already, by the mark in the request's head. Pure.
+Whose packets are whose stands in ``sessions``. Pure.
 """
 
 from __future__ import annotations
@@ -11,7 +10,10 @@ from dataclasses import replace
 
 from dockgate.haproxy.pools import backend_name
 
-from .model import Ends, Evidence, Hop, Prediction, Server, Sighting, Step, Verdict, Walk
+from .evidence import Evidence, Sighting, Verdict
+from .model import Ends, Hop, Prediction, Server
+from .sessions import packets
+from .steps import Return, Step, Walk
 from .stop import stop_of
 
 
@@ -30,12 +32,11 @@ def dry(prediction: Prediction) -> Walk:
 
 
 def join(prediction: Prediction, evidence: Evidence) -> Walk:
-    first = _first(prediction, evidence)
-    second = _second(prediction, evidence)
+    ours = packets(prediction, evidence)
+    second = ours[prediction.last] if prediction.balancer else ()
     chosen = _chosen(prediction, evidence, second)
     steps = tuple(
-        _step(hop, evidence, first if hop.session == 1 else second)
-        for hop in (*prediction.hops, *(chosen.hops if chosen else ()))
+        _step(hop, evidence, ours[hop.session]) for hop in (*prediction.hops, *(chosen.hops if chosen else ()))
     )
     steps = tuple(_sent(step, prediction, evidence) if number == 0 else step for number, step in enumerate(steps))
     walk = Walk(
@@ -44,50 +45,11 @@ def join(prediction: Prediction, evidence: Evidence) -> Walk:
         steps=steps,
         chosen=chosen,
         why=_why(prediction, evidence, chosen),
-        process=_process(steps, evidence),
+        process=_process(steps, prediction, evidence),
         disagreements=tuple(_disagreements(steps, prediction, evidence, chosen)),
         notes=tuple(_notes(evidence, second, prediction)),
     )
     return replace(walk, stop=stop_of(walk))
-
-
-# --- whose packets are ours
-
-
-def _first(prediction: Prediction, evidence: Evidence) -> tuple[Sighting, ...]:
-    """The first packet of session 1, wherever it was seen."""
-    asked = prediction.request
-    found = [s for s in evidence.sightings if s.syn and s.ends.sport == evidence.port]
-    start = next((s for s in found if (s.ends.address, s.ends.dport) == (asked.address, asked.port)), None)
-    start = start or next(iter(found), None)
-    return tuple(s for s in evidence.sightings if start and s.syn and s.seq == start.seq)
-
-
-def _second(prediction: Prediction, evidence: Evidence) -> tuple[Sighting, ...]:
-    """The first packet of session 2, wherever it was seen, or the request's own where there was none."""
-    if prediction.balancer is None:
-        return ()
-    leaving = [s for s in evidence.sightings if s.place == prediction.balancer.key and s.out]
-    if evidence.held is not None:
-        ours = next((s for s in leaving if s.syn and s.ends.sport == evidence.held.sport), None)
-        return tuple(s for s in evidence.sightings if ours and s.syn and s.seq == ours.seq)
-    marked = next((s for s in leaving if s.token and s.ends.sport != evidence.port), None)
-    if marked is not None:
-        syn = next((s for s in leaving if s.syn and s.ends == marked.ends), None)
-        if syn is None:
-            return tuple(s for s in evidence.sightings if s.token and s.seq == marked.seq)
-    else:
-        syn = _unanswered(leaving, prediction, evidence)
-    return tuple(s for s in evidence.sightings if syn and s.syn and s.seq == syn.seq)
-
-
-def _unanswered(leaving: list[Sighting], prediction: Prediction, evidence: Evidence) -> Sighting | None:
-    """An attempt of HAProxy at a server that nobody answered: of the server that its log names, if it names one."""
-    named = prediction.server(evidence.log.server, evidence.log.pool) if evidence.log else None
-    wanted = {(s.address, s.port) for s in ((named,) if named else prediction.servers)}
-    acked = {s.ack - 1 for s in evidence.sightings if s.syn_ack}
-    late = [s for s in leaving if s.syn and (s.ends.address, s.ends.dport) in wanted and s.at >= evidence.answer.at]
-    return next((s for s in late if s.seq not in acked), None)
 
 
 def _chosen(prediction: Prediction, evidence: Evidence, second: tuple[Sighting, ...]) -> Server | None:
@@ -105,50 +67,82 @@ def _chosen(prediction: Prediction, evidence: Evidence, second: tuple[Sighting, 
 def _step(hop: Hop, evidence: Evidence, session: tuple[Sighting, ...]) -> Step:
     here = [s for s in session if s.place == hop.place.key and (s.outer is not None) == (hop.outer is not None)]
     here.sort(key=lambda s: s.at)
+    ends = (hop.before.source, hop.after.address)
+    forwarding = next(
+        (each for each in evidence.forwarding if each.place == hop.place.key and each.address in ends), None
+    )
     if not here:
-        return Step(hop, seen=False)
-    seq = here[0].seq
-    back = [s for s in evidence.sightings if s.syn_ack and s.ack == _next(seq) and s.place == hop.place.key]
-    came = here[0].ends
-    mirrored = Ends(came.address, came.dport, came.source, came.sport)
+        return Step(hop, seen=False, forwarding=forwarding, verdicts=tuple(_held_back(hop, evidence, session)))
     return Step(
         hop=replace(hop, before=here[0].ends, after=here[-1].ends),
         seen=True,
-        back=bool(back) or not here[0].syn,
-        undone=any(s.ends == mirrored for s in back),
-        interfaces=tuple(dict.fromkeys(s.interface for s in here)),
+        back=_return(hop, evidence, here[0]) if here[0].syn else None,
+        interfaces=_interfaces(here),
         took_us=here[-1].at - here[0].at if len(here) > 1 else None,
         outer=here[0].outer,
-        verdicts=tuple(_verdicts(hop, evidence, seq)),
+        verdicts=tuple(_verdicts(hop, evidence, here[0].seq, syn=True)),
+        forwarding=forwarding,
     )
 
 
+def _return(hop: Hop, evidence: Evidence, first: Sighting) -> Return | None:
+    """The answer to the first packet of its session."""
+    found = [
+        s
+        for s in evidence.sightings
+        if s.syn_ack
+        and s.ack == (first.seq + 1) & 0xFFFFFFFF
+        and s.place == hop.place.key
+        and (s.outer is None) == (first.outer is None)
+    ]
+    if not found:
+        return None
+    found.sort(key=lambda s: s.at)
+    verdicts = tuple(_verdicts(hop, evidence, first.seq, syn=False))
+    return Return(found[0].ends, found[-1].ends, _interfaces(found), verdicts)
+
+
+def _interfaces(sightings: list[Sighting]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(s.interface for s in sightings))
+
+
 def _sent(step: Step, prediction: Prediction, evidence: Evidence) -> Step:
-    """A host translates its own packets before an interface shows them: they began as our socket sent them."""
+    """A host translates its own packets before an interface shows them, and what comes back for them after that: they
+    are as our socket sent them, and came back as it was told."""
     request, source = prediction.request, evidence.answer.source
     if not step.seen or not source:
         return step
-    return replace(step, hop=replace(step.hop, before=Ends(source, evidence.port, request.address, request.port)))
+    port = 0 if request.mode == "echo" else evidence.port
+    sent = Ends(source, port, request.address, request.port)
+    back = replace(step.back, left=sent.turned) if step.back and evidence.answer.connect_us else step.back
+    return replace(step, hop=replace(step.hop, before=sent), back=back)
 
 
-def _next(seq: int) -> int:
-    return (seq + 1) & 0xFFFFFFFF
+def _held_back(hop: Hop, evidence: Evidence, session: tuple[Sighting, ...]) -> Iterator[Verdict]:
+    """What dropped our own first packet before any interface saw it."""
+    if hop.session == 1 and not session:
+        yield from (
+            v for v in evidence.verdicts if v.place == hop.place.key and v.own and v.syn and v.verdict == "drop"
+        )
 
 
-def _verdicts(hop: Hop, evidence: Evidence, seq: int) -> Iterator[Verdict]:
-    """The rules that accepted or dropped our first packet. Each once, also when it was sent again."""
+def _verdicts(hop: Hop, evidence: Evidence, seq: int, *, syn: bool) -> Iterator[Verdict]:
+    """The rules that accepted or dropped our first packet, or the answer to it. Each once, also when it was sent
+    again."""
     told = set()
     for item in evidence.verdicts:
-        if item.place == hop.place.key and item.seq == seq and item.syn and item.verdict in ("accept", "drop"):
+        if item.place == hop.place.key and (item.seq, item.syn) == (seq, syn) and item.verdict in ("accept", "drop"):
             key = (item.family, item.table, item.chain, item.handle)
             if key not in told and (item.handle or item.verdict == "drop"):
                 told.add(key)
                 yield item
 
 
-def _process(steps: Iterable[Step], evidence: Evidence) -> str:
+def _process(steps: Iterable[Step], prediction: Prediction, evidence: Evidence) -> str:
     last = next((s for s in reversed(tuple(steps)) if s.seen), None)
-    if last is None or last.hop.session != 2 or last.hop.place.kind != "container":
+    if last is None or last.hop.place.kind != "container":
+        return ""
+    if last.hop.session != prediction.last and not prediction.target:
         return ""
     for place, port, pid, command in evidence.listeners:
         if place == last.hop.place.key and port == last.hop.after.dport:
@@ -189,6 +183,9 @@ def _disagreements(
             yield f"{place.name}: predicted VXLAN {' > '.join(hop.outer)}, seen {' > '.join(step.outer[:2])}"
     for step in steps:
         yield from _conntrack(step, evidence)
+        if step.back is not None and step.translation and not step.undone:
+            came, left = step.hop.before.turned, step.back.left
+            yield f"{step.hop.place.name}: the answer should have left it as {came}, seen {left}"
     if chosen is not None and not chosen.up:
         yield f"{chosen.name} was {chosen.status} when it was looked at, and HAProxy chose it"
     answer = evidence.answer
@@ -221,6 +218,8 @@ def _notes(evidence: Evidence, second: tuple[Sighting, ...], prediction: Predict
     if prediction.sealed and not second and evidence.log is not None:
         yield "members are spoken to by TLS: which of HAProxy's connections carried this request cannot be seen"
     if second and not second[0].syn:
-        yield "HAProxy used a connection that it had open: session 2 has no first packet to see"
-    if evidence.log is None and evidence.answer.outcome == "answered":
+        yield f"HAProxy used a connection that it had open: session {prediction.last} has no first packet to see"
+    if prediction.proxy and prediction.request.mode == "tcp" and not prediction.request.tls:
+        yield "which connection of Docker's proxy carries this one is told by the time of its first packet"
+    if evidence.log is None and evidence.answer.outcome == "answered" and prediction.balancer:
         yield "HAProxy's log line was not found: no times of its own"

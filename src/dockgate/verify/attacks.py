@@ -97,7 +97,7 @@ def _forged(scene: Scene) -> Iterator[Cell]:
         vni = scene.surveys[name].vnis.get(scene.overlays[network, name].namespace.partition(":")[2])
         if not (by and member and own and inner and stranger and isinstance(vni, int)):
             continue
-        asked = End(own, 4789)
+        asked = End(own, scene.observed.vxlan_port)
         hops = (Hop(scene.hosts[name], flow(LAN, "", stranger, asked, "udp")),)
         frame = Frame(by.link.name, scene.lan[name].link.mac, vni, _spare(inner, scene, network))
         ends = End(inner, _INNER_PORT)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 
 from dockgate.firewall.evaluate import holds
 from dockgate.firewall.facts import Place as ContainerPlace
+from dockgate.model.observed import VXLAN_PORT
 from dockgate.model.policy import HostZone, NetworkZone, Policy, Rule, VipZone, Zone
 
 from .model import Protocol
@@ -44,11 +45,12 @@ def host_ports(policy: Policy) -> tuple[tuple[Protocol, int], ...]:
 
 
 def outside_ports(policy: Policy) -> tuple[tuple[Protocol, int], ...]:
-    """Of the outside, asked by containers; 4789 is how they would forge overlay frames."""
+    """Of the outside, asked by containers; the port of overlay networks is how they would forge their frames."""
     inside = (HostZone, VipZone, NetworkZone)
     rules = [rule for rule in policy.rules if rule.kind == "rule" and not isinstance(rule.server, inside)]
     outside = [rule for rule in rules if str(rule.server).partition(":")[0] not in ("container", "label")]
-    return (*_asked(outside, (), set()), ("udp", 4789))
+    forged = next((first for rule in policy.of("forged") for first, _ in rule.ports), VXLAN_PORT)
+    return (*_asked(outside, (), set()), ("udp", forged))
 
 
 def _reachable(item: Listener) -> bool:

@@ -130,7 +130,7 @@ def make_scene(
     return Scene(
         desired=desired,
         observed=observed,
-        policy=complete(desired),
+        policy=complete(desired, vxlan_port=observed.vxlan_port),
         surveys=known,
         hosts={name: _host_place(desired, observed, name) for name in hosts},
         overlays=overlays,

@@ -26,7 +26,7 @@ def test_an_image_of_somebody_else_is_pulled_and_never_built() -> None:
     desired = replace(RUNNING, images=replace(RUNNING.images, haproxy="example.org/lb:7"))
     steps = plan(desired, bare_world(RUNNING, with_images=False)).steps
     origins = {step.action.image: step.action.origin for step in steps if isinstance(step.action, LoadImage)}
-    assert origins == {"example.org/lb:7": "pull", "dockgate/node:2": "build"}
+    assert origins == {"example.org/lb:7": "pull", "dockgate/node:3": "build"}
 
 
 async def test_pulling_is_left_to_the_engine(network: FakeNetwork) -> None:

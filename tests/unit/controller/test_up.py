@@ -112,8 +112,8 @@ async def test_an_image_comes_from_a_host_that_has_it(network: FakeNetwork) -> N
     network.engines["docker3"].tags.clear()
     _, report = await turn(network, desired())
     assert report.ok
-    assert any("save_image dockgate/node:2" in call for call in network.calls)
-    assert "dockgate/node:2" in network.engines["docker3"].tags
+    assert any("save_image dockgate/node:3" in call for call in network.calls)
+    assert "dockgate/node:3" in network.engines["docker3"].tags
 
 
 @pytest.mark.parametrize("host", ["docker2", "docker3"])

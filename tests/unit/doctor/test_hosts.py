@@ -21,7 +21,7 @@ from tests.unit.doctor.scenes import (
 )
 
 from dockgate.doctor.model import Link, Meeting, OverlayFacts
-from dockgate.model.observed import ObservedHost, Unknown
+from dockgate.model.observed import Observed, ObservedHost, Unknown
 
 BOTH = [("docker1", "docker2"), ("docker2", "docker1")]
 DOWN = with_servers(server("web1", "10.0.1.4", status="DOWN", check="L4TOUT"), server("web2", "10.0.1.5"))
@@ -77,6 +77,13 @@ def test_what_does_not_pass_between_two_hosts_is_told_by_its_kind(
     assert causes(found) == [(cause, "docker1 - docker2")]
     assert found[0].evidence == evidence
     assert found[0].affects == ("apps/web1",)
+
+
+def test_vxlan_on_another_port_is_told_with_that_port() -> None:
+    world = Observed(tuple((name, replace(host, vxlan_port=7777)) for name, host in DOWN.hosts))  # type: ignore[type-var]
+    found = say(world, with_lost(("docker1", "docker2", "vxlan"), ("docker1", "docker2", "full")))
+    assert found[0].evidence == "UDP port 7777 does not arrive from docker1 to docker2; other traffic does"
+    assert "let UDP 7777 pass" in found[0].advice
 
 
 def test_a_gossip_port_that_takes_no_connection_is_told_with_its_direction() -> None:

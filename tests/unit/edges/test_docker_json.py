@@ -61,7 +61,7 @@ def test_the_first_network_carries_the_default_route_where_that_can_be_said(api:
 
 
 def test_a_node_container_is_in_the_hosts_network() -> None:
-    spec = ContainerSpec("n", "node", "dockgate/node:2", networks=("host",), capabilities=("NET_RAW",))
+    spec = ContainerSpec("n", "node", "dockgate/node:3", networks=("host",), capabilities=("NET_RAW",))
     assert host_config(spec)["NetworkMode"] == "host"
     assert host_config(spec)["PidMode"] == "host"
     assert host_config(LB)["PidMode"] == ""
@@ -136,3 +136,8 @@ def test_one_that_never_ran_has_no_start_time() -> None:
 )
 def test_a_part_in_a_swarm(swarm: Any, role: str) -> None:
     assert wire.swarm_role({"Swarm": swarm}) == role
+    assert wire.vxlan_port({"Swarm": swarm}) is None
+
+
+def test_a_manager_tells_the_swarms_data_path_port() -> None:
+    assert wire.vxlan_port({"Swarm": {"LocalNodeState": "active", "Cluster": {"DataPathPort": 7777}}}) == 7777

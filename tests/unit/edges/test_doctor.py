@@ -56,13 +56,15 @@ async def test_a_look_becomes_facts_and_what_failed_stays_unknown() -> None:
     assert found.ahead_s < -1_000_000
 
 
+ROUND = doctor.Round("t", 1500, 7777, frozenset({"192.168.50.12"}), 1)
+
+
 async def test_a_meeting_tells_every_peer_the_address_and_the_size() -> None:
     engine = OneAnswer(MEET)
-    met = await doctor.meet(
-        Room(engine, "node"), "t", {"docker2": "192.168.50.12"}, size=1500, arp=["192.168.50.12"], seconds=1  # type: ignore[arg-type]
-    )  # fmt: skip
+    met = await doctor.meet(Room(engine, "node"), {"docker2": "192.168.50.12"}, ROUND)  # type: ignore[arg-type]
     assert met == Meeting(frozenset({("docker2", "vxlan")}), gossip={"docker2": "open"})
     assert engine.asked[0][1]["peers"] == [["docker2", "192.168.50.12", 1500]]
+    assert (engine.asked[0][1]["vxlan"], engine.asked[0][1]["arp"]) == (7777, ["192.168.50.12"])
 
 
 async def test_answers_of_dns_are_addresses_none_or_unknown() -> None:
@@ -84,7 +86,7 @@ async def test_an_answer_that_makes_no_sense_is_an_error(said: object) -> None:
 @pytest.mark.parametrize("said", [{**MEET, "heard": [["docker2", "smoke"]]}, {**MEET, "arp": [["x"]]}])
 async def test_a_kind_that_nobody_knows_is_an_error(said: object) -> None:
     with pytest.raises(EngineError, match="not understood"):
-        await doctor.meet(room(said), "t", {}, size=1500, arp=[], seconds=1)
+        await doctor.meet(room(said), {}, ROUND)
 
 
 async def test_fewer_doors_than_asked_is_an_error() -> None:

@@ -10,6 +10,7 @@ from tests.worlds import with_host
 from dockgate.firewall import HostFacts, complete, evaluate, host_facts, overlay_facts
 from dockgate.firewall.evaluate import Flow
 from dockgate.firewall.facts import Address, ip_address
+from dockgate.firewall.host_rules import host_rules
 from dockgate.model.observed import Labels, ObservedHost, ObservedNetwork, Unknown
 
 
@@ -68,3 +69,21 @@ def test_the_load_balancer_reaches_its_members_and_nobody_else_does() -> None:
     assert evaluate(policy, inside, flow).verdict == "allow"
     assert evaluate(policy, inside, replace(flow, source=at("10.0.1.4"))).verdict == "drop"
     assert evaluate(policy, inside, replace(flow, port=22)).verdict == "drop"
+
+
+def test_a_swarm_with_a_data_path_port_of_its_own_has_that_one_guarded_and_not_the_usual_one() -> None:
+    made = world(example())
+    host = made.host("docker1")
+    assert isinstance(host, ObservedHost)
+    made = with_host(made, replace(host, vxlan_port=7777), "docker1")
+    rules = host_rules(example(), made, "docker1")
+    assert not isinstance(rules, Unknown)
+    text = rules.tables[0].text
+    assert "7777" in text
+    assert "4789" not in text
+    policy = complete(example(), vxlan_port=made.vxlan_port)
+    forged = Flow("eth0", "", at("192.168.50.66"), at("192.168.50.11"), "udp", 7777)
+    here = host_facts(example(), made, "docker1")
+    assert isinstance(here, HostFacts)
+    assert evaluate(policy, here, forged).verdict == "drop"
+    assert evaluate(policy, here, replace(forged, source=at("192.168.50.92"))).verdict == "allow"

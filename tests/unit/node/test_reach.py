@@ -69,6 +69,7 @@ def test_a_forged_overlay_frame_carries_the_inner_packet(frames: ModuleType) -> 
         "192.168.50.254",
         "192.168.50.11",
         sport=61_002,
+        port=4789,
         vni=4097,
         inner=("10.0.1.9", "10.0.1.2", 61_002, 59_999),
     )
@@ -227,10 +228,11 @@ def test_a_request_that_makes_no_sense_is_an_error_in_words() -> None:
 
 
 def test_listeners_are_read_as_the_kernel_writes_them(modules: dict[str, ModuleType], tmp_path: Path) -> None:
-    head = "  sl  local_address rem_address   st\n"
+    head = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
+    rest = "00000000:00000000 00:00000000 00000000     0        0 95612 1 0000000000000000 100 0 0 10 0"
     own = struct.unpack("=I", socket.inet_aton("127.0.0.1"))[0]
     (tmp_path / "tcp").write_text(
-        f"{head}   0: {own:08X}:0050 00000000:0000 0A\n   1: {own:08X}:0051 00000000:0000 01\n"
+        f"{head}   0: {own:08X}:0050 00000000:0000 0A {rest}\n   1: {own:08X}:0051 00000000:0000 01 {rest}\n"
     )
-    (tmp_path / "udp6").write_text(f"{head}   0: {'0' * 32}:0035 {'0' * 32}:0000 07\n")
+    (tmp_path / "udp6").write_text(f"{head}   0: {'0' * 32}:0035 {'0' * 32}:0000 07 {rest}\n")
     assert modules["dockgate_spaces"].listening(str(tmp_path)) == [["tcp", "127.0.0.1", 80], ["udp", "::", 53]]

@@ -23,8 +23,10 @@ def file(tmp_path: Path) -> Path:
     [
         (
             ["ftp://docker1/"],
-            "cannot be traced: it must begin with http://, https://, tcp://, tls:// and name a host",
+            "cannot be traced: it must begin with http://, https://, tcp://, tls://, icmp:// and name a host",
         ),
+        (["icmp://docker1/x"], "icmp://docker1/x cannot be traced: an echo has no port and no path"),
+        (["icmp://docker1:80"], "an echo has no port and no path"),
         (["tcp://docker1/"], "tcp://docker1/ cannot be traced: it needs a port and no path"),
         (["docker1"], "docker1 cannot be traced"),
         (["http:///x"], "http:///x cannot be traced"),

@@ -27,9 +27,11 @@ from dockgate.model.http import Maintenance
 from dockgate.model.observed import Labels, Observed, ObservedHost, Unknown
 from dockgate.model.tls import Tls, TlsFile
 from dockgate.trace import dry, join, predict
+from dockgate.trace.evidence import Answer, Evidence, LogLine
 from dockgate.trace.logline import find
-from dockgate.trace.model import Answer, Ends, Evidence, LogLine, Prediction, Request, Stop, Walk
+from dockgate.trace.model import Ends, Prediction, Request, Stop
 from dockgate.trace.report import as_json, count, lines
+from dockgate.trace.steps import Walk
 
 LINE = (
     '192.168.50.100:28305 [24/Nov/2026:22:59:56.992] web-80 site/web1 0/1/2/3/6 200 133 - - ---- 1/1/0/0/2 0/0 "GET / '
@@ -327,7 +329,7 @@ def test_packets_of_others_are_not_taken_for_ours() -> None:
     prediction = predicted()
     evidence = seen(prediction)
     other = tuple(
-        replace(s, seq=s.seq + 5000, token=False, ends=replace(s.ends, sport=s.ends.sport + 1))
+        replace(s, seq=s.seq + 5000, ack=s.ack + 5000, token=False, ends=replace(s.ends, sport=s.ends.sport + 1))
         for s in evidence.sightings
     )
     assert join(prediction, replace(evidence, sightings=(*other, *evidence.sightings))).steps == join(
