@@ -35,6 +35,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import dockgate_engine
 import dockgate_node
 
 FOLDER = Path("/var/lib/dockgate")
@@ -306,6 +307,7 @@ def state(request: Any) -> dict[str, Any]:
         "confirm": bool(trial and trial["confirm"]),
         "left_s": round(trial["deadline"] - now(), 1) if trial else 0.0,
         "places": places,
+        "engine": dockgate_engine.state(host_dockerd()),
         "gaps": store.read("gaps.json") or [],
     }
 

@@ -149,7 +149,7 @@ class Stage:
         for item in said["nftables"]:
             rule = item.get("rule", {})
             for part in rule.get("expr", ()):
-                if "counter" in part and rule["chain"].startswith("r_"):
+                if "counter" in part and rule["chain"].startswith(("r_", "n_")):
                     found[rule["chain"]] = found.get(rule["chain"], 0) + part["counter"]["packets"]
         return found
 

@@ -8,12 +8,21 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+DOCKER_RULES = {
+    "iptables": True,
+    "proxy": True,
+    "masquerade": True,
+    "rules": ["ip nat DOCKER"],
+    "forwarding": True,
+    "forwarding6": False,
+}
+
 
 @dataclass
 class FakeFirewall:
     """``kept``, ``trial``: rule sets as they were handed over; ``loaded``: the one in the kernel. ``flows``: what the
     kernel tracks, in the program's words. ``missing``: overlays without a namespace. ``refuse``: what ``nft -c`` says
-    to everything."""
+    to everything. ``engine``: what the engine does in the kernel."""
 
     kept: dict[str, Any] | None = None
     trial: dict[str, Any] | None = None
@@ -24,6 +33,7 @@ class FakeFirewall:
     cut: list[dict[str, str]] = field(default_factory=list)
     refuse: str = ""
     missing: list[str] = field(default_factory=list)
+    engine: dict[str, Any] = field(default_factory=lambda: dict(DOCKER_RULES))
 
     def verb(self, verb: str, request: Any) -> dict[str, Any]:
         answer: dict[str, Any] = getattr(self, f"_{verb}")(request)
@@ -52,6 +62,7 @@ class FakeFirewall:
             "confirm": self.confirm,
             "left_s": 60.0 if self.trial else 0.0,
             "places": [place],
+            "engine": self.engine,
             "gaps": [],
         }
 

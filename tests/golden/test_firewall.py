@@ -1,6 +1,6 @@
 """The running example's firewall as text, nftables and iptables. A change of these files is a change of the firewall.
 
-``DOCKGATE_GOLDEN=write pytest tests/golden/test_firewall.py`` writes them anew, for reading in the diff.
+``DOCKGATE_WRITE_GOLDEN=1 pytest tests/golden/test_firewall.py`` writes them anew, for reading in the diff.
 """
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ from dockgate.firewall import (
     render,
     render_iptables,
 )
+from dockgate.firewall.engine import forwards
+from dockgate.firewall.host_rules import iptables_text, table_text
 from dockgate.model.desired import Desired
+from dockgate.model.engine_rules import EngineRules
 from dockgate.model.observed import (
     Attachment,
     Container,
@@ -99,9 +102,30 @@ def shown(form: str) -> str:
     return render_iptables(policy, overlay)
 
 
+def without_docker(form: str) -> str:
+    """The load balancer's host when the engine writes no rules: what Docker would do is in our table as well."""
+    desired = read(EXAMPLE.read_text().replace("\nfirewall:\n", "\nfirewall:\n  docker_iptables: off\n")).desired
+    assert forwards(desired)
+    observed = world(desired)
+    off = EngineRules(iptables=False)
+    hosts = tuple(
+        (name, replace(host, engine_rules=off)) for name, host in observed.hosts if isinstance(host, ObservedHost)
+    )
+    write = table_text if form.endswith("nft") else iptables_text
+    return write(desired, replace(observed, hosts=hosts), complete(desired), facts(desired))
+
+
+@pytest.mark.parametrize("form", ["forwarding.nft", "forwarding.iptables"])
+def test_the_running_example_on_engines_that_write_no_rules(form: str) -> None:
+    path = FOLDER / form
+    if os.environ.get("DOCKGATE_WRITE_GOLDEN"):
+        path.write_text(without_docker(form))
+    assert without_docker(form) == path.read_text()
+
+
 @pytest.mark.parametrize("form", ["policy.txt", "docker1.nft", "overlay.nft", "docker1.iptables", "overlay.iptables"])
 def test_the_running_example(form: str) -> None:
     path = FOLDER / form
-    if os.environ.get("DOCKGATE_GOLDEN") == "write":
+    if os.environ.get("DOCKGATE_WRITE_GOLDEN"):
         path.write_text(shown(form))
     assert shown(form) == path.read_text()

@@ -7,7 +7,7 @@ did to the Swarm is not the next one's: before each file every host shows that a
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -15,10 +15,14 @@ import pytest
 from tests.scenarios.stage import WEB, Stage, engine_restarted, eventually
 
 from dockgate.lab import Lab
+from dockgate.lab.address import plan_lab
+from dockgate.lab.kind import Kind, kinds_of
 from dockgate.lab.progress import Progress
 
 SUITE = os.environ.get("DOCKGATE_TEST_LAB", "dockgate-suite") + os.environ.get("PYTEST_XDIST_WORKER", "")
 PROBE = "suite-probe"
+KIND = os.environ.get("DOCKGATE_TEST_KIND", "")
+"""Another kind of hosts for the whole run, by hand: ``off`` (engines that write no rules), ``20.10``, ``28.5``."""
 KEEP = os.environ.get("DOCKGATE_KEEP_LAB") == "1"
 
 
@@ -27,10 +31,18 @@ def hosts() -> Iterator[Lab]:
     """Three fresh hosts; what an interrupted run of the suite left is removed first."""
     if not KEEP:
         Lab.remove(SUITE)
-    lab = Lab.up(SUITE, progress=Progress())
+    lab = Lab.up(SUITE, kinds=kinds(KIND), progress=Progress())
     yield lab
     if not KEEP:
         lab.down()
+
+
+def kinds(word: str) -> Mapping[str, Kind]:
+    """What the hosts of a lab are, by a word."""
+    names = [one.name for one in plan_lab(SUITE, 3).hosts]
+    if word in ("", "off", "no proxy"):
+        return dict.fromkeys(names, Kind(iptables=not word, proxy=word != "no proxy"))
+    return kinds_of(names, [word])
 
 
 @pytest.fixture(scope="module")

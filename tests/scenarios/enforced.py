@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dockgate.cli.session import Session, open_session
-from dockgate.firewall import HostFacts, compile_ruleset, complete, host_facts, overlay_facts, render
+from dockgate.firewall import HostFacts, complete, host_facts, overlay_facts
+from dockgate.firewall.host_rules import table_text
 from dockgate.lab import Lab
 from dockgate.model.observed import Observed, ObservedHost, Unknown
 
@@ -33,7 +34,7 @@ class Enforced:
             observed = await session.observe()
         policy = complete(session.desired)
         for host, overlay, facts in _places(session, observed):
-            text = render(compile_ruleset(policy, facts))
+            text = table_text(session.desired, observed, policy, facts)
             self.nft(host, "-f", "-", overlay=overlay, feed=text)
             self.places.append((host, overlay))
 

@@ -64,8 +64,11 @@ class Talk:
 
 @dataclass
 class Walled:
+    """``balancers``: the VIP's hosts."""
+
     stage: Stage
     file: Path
+    balancers: str = "docker1"
 
     @property
     def lab(self) -> Lab:
@@ -79,7 +82,7 @@ class Walled:
         allow = f"  allow:\n{''.join(f'  {rule}' for rule in rules)}" if rules else ""
         return (
             f"project: {PROJECT}\nhosts:\n{names}\nnetworks: {{{NETWORK}: {{driver: overlay, internal: true}}}}\n"
-            "vips: {web: {hosts: [docker1], listen: [{port: 8400}], pool: web}}\n"
+            f"vips: {{web: {{hosts: [{self.balancers}], listen: [{{port: 8400}}], pool: web}}}}\n"
             f"pools:\n  web: {{network: {NETWORK}, port: 80, members: [walled1, walled2], check: {{path: /healthy}}}}\n"
             f"firewall:\n  default: {default}\n{allow}"
         )

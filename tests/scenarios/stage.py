@@ -26,6 +26,7 @@ from dockgate.lab.load_tally import Method
 ROOT = Path(__file__).resolve().parents[2]
 DOCKGATE = [sys.executable, "-m", "dockgate"]
 WEB = "dockgate/web:1"
+OFF = "firewall:\n  docker_iptables: off\n"
 LOST_ITS_SWARM = "attaching to network failed"
 """What Docker says of a container for which its Swarm did not answer within 20 s."""
 
@@ -61,9 +62,12 @@ class Stage:
         return self.write(file.read_text(), file)
 
     def write(self, text: str, file: Path | None = None) -> Path:
-        """A dockgate.yaml with this text; the default lab's name in it stands for the suite's lab."""
+        """A dockgate.yaml with this text; the default lab's name in it stands for the suite's lab. On a lab whose
+        engines write no rules the file says so."""
         file = file or self.folder / "dockgate.yaml"
         file.parent.mkdir(parents=True, exist_ok=True)
+        if not self.lab.kind(self.lab.hosts[0]).iptables and "docker_iptables: off" not in text:
+            text = text.replace("firewall:\n", OFF) if "firewall:\n" in text else f"{text.rstrip()}\n{OFF}"
         file.write_text(text.replace(f"/run/{DEFAULT_NAME}/", f"/run/{self.lab.name}/"))
         if file not in self.files:
             self.files.append(file)

@@ -15,6 +15,7 @@ from tests.scenarios.firewalled import (
     URL,
     Walled,
 )
+from tests.scenarios.flows import all_flows, change_of_rules, still_flowing
 from tests.scenarios.killed import steps_of, up_killed_after
 from tests.scenarios.stage import Stage, eventually
 
@@ -101,6 +102,19 @@ def test_a_connection_that_a_new_policy_forbids_dies_and_the_allowed_one_lives(w
         assert forbidden.answers[-1] < ended, "it answered after the policy had changed"
         assert allowed.goes_on()
     assert not walled.client_reaches(PUBLISHED)
+
+
+def test_a_forbidden_live_flow_dies_within_a_second_of_the_change(walled: Walled) -> None:
+    """TCP and UDP, begun outside and begun by the container, at both ends."""
+    with all_flows(walled) as ends:
+        with change_of_rules(walled) as changed:
+            walled.up()
+        going_on = still_flowing(ends)
+        lived = {name: one.seen[-1] - changed[0] for name, one in ends.items()}
+    print("\n" + "\n".join(f"{name}: {seconds:+.3f} s" for name, seconds in lived.items()))
+    assert going_on == []
+    assert max(lived.values()) < 1.0, lived
+    assert min(lived.values()) > -1.0, "the precondition is missing: it had died before the change"
 
 
 def test_200_replaces_under_load_lose_no_request(walled: Walled) -> None:

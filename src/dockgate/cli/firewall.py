@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -22,7 +23,8 @@ from dockgate.cli.firewall_status import status
 from dockgate.cli.plan import say_notes
 from dockgate.cli.session import DEFAULT_FILE, FileOption, Output, OutputOption, Session, open_session, run, width
 from dockgate.errors import DockgateError
-from dockgate.firewall import HostFacts, compile_ruleset, complete, host_facts, overlay_facts, render, render_iptables
+from dockgate.firewall import HostFacts, complete, host_facts, overlay_facts
+from dockgate.firewall.host_rules import gaps_of, iptables_text, table_text
 from dockgate.model.desired import Desired
 from dockgate.model.observed import Observed, Unknown
 from dockgate.model.policy import Policy, Rule
@@ -75,8 +77,9 @@ async def _show(file: Path, host: str, form: As, output: Output) -> str | Table:
     policy = complete(session.desired, vxlan_port=observed.vxlan_port)
     places = dict(_places(session.desired, observed, hosts))
     if output is Output.json:
-        return _places_json(policy, places, form)
-    return "".join(_as_text(policy, name, facts, form) for name, facts in places.items())
+        return _places_json(_Shown(session.desired, observed, policy, form), places)
+    shown = _Shown(session.desired, observed, policy, form)
+    return "".join(shown.place(name, facts) for name, facts in places.items())
 
 
 def _chosen(session: Session, host: str) -> tuple[str, ...]:
@@ -95,15 +98,27 @@ def _places(desired: Desired, observed: Observed, hosts: tuple[str, ...]) -> Ite
             yield f"overlay {network.name}", overlay_facts(desired, observed, network.name)
 
 
-def _rules_text(policy: Policy, facts: HostFacts, form: As) -> str:
-    return render(compile_ruleset(policy, facts)) if form is As.nft else render_iptables(policy, facts)
+@dataclass(frozen=True)
+class _Shown:
+    """What rule sets are made from, and in which form they are wanted."""
 
+    desired: Desired
+    observed: Observed
+    policy: Policy
+    form: As
 
-def _as_text(policy: Policy, name: str, facts: HostFacts | Unknown, form: As) -> str:
-    head = f"# {name}\n"
-    if isinstance(facts, Unknown):
-        return f"{head}# could not be read: {facts.reason}\n\n"
-    return f"{head}{_rules_text(policy, facts, form)}\n"
+    def text(self, facts: HostFacts) -> str:
+        write = table_text if self.form is As.nft else iptables_text
+        return write(self.desired, self.observed, self.policy, facts)
+
+    def gaps(self, facts: HostFacts) -> list[str]:
+        return list(gaps_of(self.desired, self.observed, facts))
+
+    def place(self, name: str, facts: HostFacts | Unknown) -> str:
+        head = f"# {name}\n"
+        if isinstance(facts, Unknown):
+            return f"{head}# could not be read: {facts.reason}\n\n"
+        return f"{head}{self.text(facts)}\n"
 
 
 def policy_table(policy: Policy) -> Table:
@@ -154,11 +169,11 @@ def _rule_json(index: int, rule: Rule) -> dict[str, object]:
     }
 
 
-def _places_json(policy: Policy, places: dict[str, HostFacts | Unknown], form: As) -> str:
+def _places_json(shown: _Shown, places: dict[str, HostFacts | Unknown]) -> str:
     found = [
         {"place": name, "text": "", "unknown": facts.reason, "gaps": []}
         if isinstance(facts, Unknown)
-        else {"place": name, "text": _rules_text(policy, facts, form), "unknown": "", "gaps": list(facts.gaps)}
+        else {"place": name, "text": shown.text(facts), "unknown": "", "gaps": shown.gaps(facts)}
         for name, facts in places.items()
     ]
-    return json.dumps({"as": form.value, "places": found}, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps({"as": shown.form.value, "places": found}, indent=2, ensure_ascii=False) + "\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from dockgate.firewall.engine import mismatch
 from dockgate.firewall.host_rules import host_rules, is_wanted
 from dockgate.model.desired import Desired
 from dockgate.model.observed import FirewallState, Observed, ObservedHost, Unknown
@@ -52,6 +53,8 @@ def _judged(desired: Desired, observed: Observed, host: ObservedHost, state: Fir
         return ("in force, but the file asks for none", False) if held else ("off", True)
     if state.foreign:
         return "a table of its name is there that this project did not load", False
+    if (wrong := mismatch(desired, host)) is not None and wrong.stops:
+        return "the engine does what the file leaves to dockgate", False
     if not state.kept and not state.trial:
         return "not in force yet", False
     if not state.in_force:
@@ -68,6 +71,8 @@ def _told(desired: Desired, observed: Observed, host: ObservedHost, state: Firew
     rules = host_rules(desired, observed, host.name)
     if is_wanted(desired) and not isinstance(rules, Unknown):
         yield from (f"gap: {gap}" for gap in rules.gaps)
+    if (wrong := mismatch(desired, host)) is not None:
+        yield str(wrong)
     if state.legacy:
         yield f"iptables-legacy has tables ({', '.join(state.legacy)}), which nothing here sees: iptables-legacy -S"
     for absence in state.absences[-3:]:

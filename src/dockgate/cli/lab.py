@@ -20,9 +20,10 @@ from rich.console import Console
 from rich.table import Table
 
 from dockgate.cli.session import Output, OutputOption
-from dockgate.lab.address import CLIENT, DEFAULT_NAME
+from dockgate.lab.address import CLIENT, DEFAULT_NAME, plan_lab
 from dockgate.lab.errors import LabError
 from dockgate.lab.faults import KINDS, named_fault
+from dockgate.lab.kind import ENGINES, USUAL_ENGINE, Kind, kinds_of
 from dockgate.lab.lab import Lab
 from dockgate.lab.progress import Progress
 from dockgate.lab.status import HostStatus, lab_status
@@ -31,6 +32,16 @@ app = typer.Typer(no_args_is_help=True, help="Real Docker hosts on one machine, 
 
 
 Name = Annotated[str, typer.Option("--name", help="The lab's name; labs of different names run side by side.")]
+
+
+_ENGINE = f"Docker's version, on every host or on one: {', '.join(ENGINES)}; usually {USUAL_ENGINE}. Repeatable."
+
+
+class Switched(StrEnum):
+    """Something that is on or off."""
+
+    on = "on"
+    off = "off"
 
 
 @contextmanager
@@ -49,13 +60,20 @@ def _errors() -> Iterator[None]:
 def up(
     name: Name = DEFAULT_NAME,
     hosts: Annotated[int, typer.Option("--hosts", help="How many Docker hosts.")] = 3,
+    engine: Annotated[list[str] | None, typer.Option("--engine", help=_ENGINE, metavar="[HOST=]VERSION")] = None,
+    docker_iptables: Annotated[
+        Switched, typer.Option("--docker-iptables", help="off: the engines write no rules (iptables: false).")
+    ] = Switched.on,
+    firewalld: Annotated[bool, typer.Option("--firewalld", help="Run firewalld on the hosts.")] = False,
     output: OutputOption = Output.table,
 ) -> None:
     """Bring the lab up: the first time it downloads and builds, later it takes seconds."""
     began = time.monotonic()
     signal.signal(signal.SIGINT, _interrupted)
     with _errors():
-        lab = Lab.up(name, hosts=hosts, progress=Progress())
+        common = Kind(iptables=docker_iptables is Switched.on, firewalld=firewalld)
+        names = [one.name for one in plan_lab(name, hosts).hosts]
+        lab = Lab.up(name, hosts=hosts, kinds=kinds_of(names, engine or (), common), progress=Progress())
         status = lab_status(lab)
     if output is Output.table:
         typer.echo(f"The lab {name} is up ({time.monotonic() - began:.1f} s).")

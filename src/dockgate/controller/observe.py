@@ -99,6 +99,7 @@ async def _host(name: str, engine: EngineApi, project: str, rules_of: str) -> Ob
         lan=kernel if isinstance(kernel, Unknown) else kernel.lan,
         bridge_filter=kernel if isinstance(kernel, Unknown) else kernel.bridge_filter,
         firewall=kernel if isinstance(kernel, Unknown) else kernel.firewall,
+        engine_rules=kernel if isinstance(kernel, Unknown) else kernel.engine_rules,
     )
 
 

@@ -25,6 +25,10 @@ from dockgate.model.observed import Observed, ObservedHost, Unknown
 
 ASK_S = 8.0
 ANSWER_S = 2.0
+_HINTS = {
+    True: "rules made without it would cut its containers off; make that host answer and run it again",
+    False: "mend that, then run it again",
+}
 _BROKEN = {0, 502, 503, 504}
 
 
@@ -39,7 +43,7 @@ async def _apply(world: World, action: ApplyRules) -> str:
     if isinstance(rules, Unknown):
         raise ActionFailed(
             f"{action.host}: the firewall was not changed: {rules.reason}",
-            hint="rules made without it would cut its containers off; make that host answer and run it again",
+            hint=_HINTS[bool(observed.unknown())],
         )
     engine, container = world.engine(action.host), (await world.node(action.host)).id
     applied = await firewall.apply(engine, container, rules, limit_s=action.limit_s, confirm=action.confirm)

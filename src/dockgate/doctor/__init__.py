@@ -9,6 +9,7 @@ from __future__ import annotations
 from dockgate.doctor.balancers import check_balancers
 from dockgate.doctor.case import Case, fold
 from dockgate.doctor.certificates import check_certificates
+from dockgate.doctor.engines import check_engines
 from dockgate.doctor.hosts import check_addresses, check_hosts
 from dockgate.doctor.members import check_members
 from dockgate.doctor.model import Facts, Finding
@@ -18,6 +19,7 @@ from dockgate.model.observed import Observed
 
 CHECKS = (
     check_hosts,
+    check_engines,
     check_addresses,
     check_pairs,
     check_neighbours,

@@ -22,6 +22,7 @@ Cause: TypeAlias = Literal[
     "no-events",
     "clock",
     "versions",
+    "docker-rules",
     "address-conflict",
     "address-missing",
     "hosts-apart",

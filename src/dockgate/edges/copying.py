@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-LABEL_STAND_IN = "dockgate.stand-in"
+from dockgate.model.objects import LABEL_STAND_IN
 
 _FROM_IMAGE = (
     "Cmd",

@@ -150,6 +150,9 @@ def network(answer: Mapping[str, Any]) -> ObservedNetwork:
         mtu=int(mtu) if (mtu := options.get("com.docker.network.driver.mtu", "")).isdigit() else None,
         subnet6=first6.get("Subnet", ""),
         interface=options.get("com.docker.network.bridge.name", ""),
+        icc=options.get("com.docker.network.bridge.enable_icc", "true") != "false",
+        masquerade=options.get("com.docker.network.bridge.enable_ip_masquerade", "true") != "false"
+        and options.get("com.docker.network.bridge.gateway_mode_ipv4", "nat") in ("", "nat", "nat-unprotected"),
     )
 
 

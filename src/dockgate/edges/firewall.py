@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from dockgate.edges.api import EngineApi
 from dockgate.errors import EngineError, NotFound
 from dockgate.firewall.host_rules import HostRules, TableText
+from dockgate.model.engine_rules import EngineRules
 from dockgate.model.objects import CANDIDATE_RULES, NODE_DIR
 from dockgate.model.observed import Absence, FirewallState
 
@@ -26,11 +27,12 @@ CUT_AT_ONCE = 200
 
 @dataclass(frozen=True)
 class KernelState:
-    """What a look into a host's kernel tells: its firewall, its LAN's prefixes, and br_netfilter."""
+    """What a look into a host's kernel tells: its firewall, its LAN's prefixes, br_netfilter, and the engine's part."""
 
     firewall: FirewallState
     lan: tuple[str, ...]
     bridge_filter: bool
+    engine_rules: EngineRules
 
 
 @dataclass(frozen=True)
@@ -146,7 +148,18 @@ def _kernel(answer: dict[str, Any]) -> KernelState:
         absences=tuple(gaps),
     )
     filtered = bool(answer["bridge_filter"]) and all(place["bridge_filter"] for place in places)
-    return KernelState(state, tuple(answer["lan"]), filtered)
+    return KernelState(state, tuple(answer["lan"]), filtered, _engine(answer["engine"]))
+
+
+def _engine(answer: dict[str, Any]) -> EngineRules:
+    return EngineRules(
+        iptables=answer["iptables"],
+        proxy=answer["proxy"],
+        masquerade=answer["masquerade"],
+        chains=tuple(answer["rules"]),
+        forwarding=answer["forwarding"],
+        forwarding6=answer["forwarding6"],
+    )
 
 
 def _tables(answer: dict[str, Any]) -> tuple[TableText, ...]:

@@ -12,7 +12,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from typing import Literal, TypeAlias
 
 from dockgate.model.desired import Desired
-from dockgate.model.objects import LABEL_KIND
+from dockgate.model.objects import LABEL_KIND, LABEL_STAND_IN
 from dockgate.model.observed import Container, Labels, Observed, ObservedHost, ObservedNetwork, Unknown
 
 Address: TypeAlias = IPv4Address | IPv6Address
@@ -102,8 +102,7 @@ def host_facts(desired: Desired, observed: Observed, name: str) -> HostFacts | U
     host = observed.host(name)
     if isinstance(host, Unknown):
         return host
-    networks = [network for network in host.networks if _on_host(network)]
-    bridges = tuple(Bridge(net.name, _interface(net), _subnets(net)) for net in networks)
+    bridges = tuple(bridge for _, bridge in bridges_of(host))
     on = {bridge.network for bridge in bridges}
     lan = () if isinstance(host.lan, Unknown) else tuple(ip_network(prefix) for prefix in host.lan)
     return HostFacts(
@@ -118,6 +117,13 @@ def host_facts(desired: Desired, observed: Observed, name: str) -> HostFacts | U
         bridge_filter=host.bridge_filter,
         gaps=tuple(_gaps(desired, observed, host)),
     )
+
+
+def bridges_of(host: ObservedHost) -> Iterator[tuple[ObservedNetwork, Bridge]]:
+    """The Docker networks that the host's own kernel has as bridges."""
+    for net in host.networks:
+        if _on_host(net):
+            yield net, Bridge(net.name, _interface(net), _subnets(net))
 
 
 def overlay_facts(desired: Desired, observed: Observed, network: str) -> HostFacts:
@@ -164,11 +170,13 @@ def _running(host: ObservedHost) -> Iterator[Container]:
 
 
 def _places(container: Container, networks: set[str]) -> Iterator[Place]:
+    """One that stands in for another while that is replaced is the other, to every rule."""
     for attachment in container.attachments:
         addresses = tuple(ip_address(text) for text in (attachment.address, attachment.address6) if text)
         if attachment.network in networks and addresses:
-            names = tuple(sorted({container.name, *attachment.aliases}))
-            yield Place(container.name, attachment.network, addresses, names, container.labels)
+            name = container.labels.get(LABEL_STAND_IN) or container.name
+            names = tuple(sorted({name, container.name, *attachment.aliases}))
+            yield Place(name, attachment.network, addresses, names, container.labels)
 
 
 def _publications(container: Container, bridges: set[str]) -> Iterator[Publication]:

@@ -14,6 +14,7 @@ from dockgate.lab.address import DOMAIN, GATEWAY, HostPlan, LabPlan, hosts_file
 from dockgate.lab.boot import Boot, boot, dockerd, entering
 from dockgate.lab.engine import Engine
 from dockgate.lab.errors import NotRight
+from dockgate.lab.kind import Kind
 from dockgate.lab.paths import LabPaths
 from dockgate.lab.process import Process, run
 
@@ -21,7 +22,7 @@ RESOLV_CONF = f"nameserver {GATEWAY}\noptions timeout:1 attempts:1\n"
 """Nothing answers there, and the refusal comes at once: no look-up of a registry hangs."""
 
 
-def start_engine(lab: str, host: HostPlan) -> str:
+def start_engine(lab: str, host: HostPlan, kind: Kind) -> str:
     """The shell command that starts a host's engine."""
     return dockerd(
         "--data-root=/var/lib/docker",
@@ -30,6 +31,7 @@ def start_engine(lab: str, host: HostPlan) -> str:
         f"--cgroup-parent=/{lab}/{host.name}",
         "--live-restore=false",
         "--log-opt=max-size=10m",
+        *kind.flags(),
     )
 
 
@@ -44,7 +46,7 @@ def prepare_disk(disk: Path, template: Path) -> None:
     images.copy_data_root(template, disk / "docker")
 
 
-def boot_host(plan: LabPlan, host: HostPlan, *, rootfs: Path, paths: LabPaths) -> tuple[Boot, Process]:
+def boot_host(plan: LabPlan, host: HostPlan, *, kind: Kind, rootfs: Path, paths: LabPaths) -> tuple[Boot, Process]:
     """Boot a host whose namespace and link are there."""
     what = Boot(
         name=host.name,
@@ -52,7 +54,7 @@ def boot_host(plan: LabPlan, host: HostPlan, *, rootfs: Path, paths: LabPaths) -
         disk=paths.disk(host.name),
         run=paths.host(host.name),
         netns=host.netns,
-        start=ssh.sshd(host) + start_engine(plan.name, host),
+        start=ssh.sshd(host) + kind.services() + start_engine(plan.name, host, kind),
         hosts=hosts_file(plan),
         resolv_conf=f"search {DOMAIN}\n" + RESOLV_CONF,
     )
@@ -82,8 +84,8 @@ def signal_engine(process: Process, host: HostPlan, signal: str) -> None:
         run([*entering(process), "kill", f"-{signal}", pid], attempt=f"signalling the engine of {host.name}")
 
 
-def restart_engine(process: Process, plan: LabPlan, host: HostPlan) -> None:
+def restart_engine(process: Process, plan: LabPlan, host: HostPlan, kind: Kind) -> None:
     """Start the engine of a host that has none running."""
     if not engine_pid(process):
-        argv = [*entering(process), "sh", "-c", start_engine(plan.name, host)]
+        argv = [*entering(process), "sh", "-c", start_engine(plan.name, host, kind)]
         run(argv, attempt=f"starting the engine of {host.name}")

@@ -23,6 +23,7 @@ from dockgate.lab.apt import AptSetup, read_setup
 from dockgate.lab.cache import Cache, key
 from dockgate.lab.engine import Engine
 from dockgate.lab.errors import BuildFailed, LabError
+from dockgate.lab.kind import Kind
 from dockgate.lab.paths import recipes_dir
 from dockgate.lab.process import ending_with_us, run
 from dockgate.lab.progress import Progress
@@ -80,6 +81,16 @@ def supplies(cache: Cache, progress: Progress) -> Supplies:
             next_step="Run it again when nobody edits images/.",
         )
     return found
+
+
+def host_root(cache: Cache, kind: Kind, progress: Progress) -> Path:
+    """What a host of that kind boots from, made now if it is not in the cache."""
+    setup, recipe = read_setup(), kind.recipe()
+    name = f"rootfs/host-{recipe.key(setup)}"
+    if (cache.root / name).is_dir():
+        return cache.root / name
+    with cache.held(progress), progress.step(f"making the file system of a host: Debian {recipe.suite}, {kind}"):
+        return cache.make(name, lambda target: rootfs.make_directory(recipe, setup, target))
 
 
 def _ready(cache: Cache, setup: AptSetup, dockerfiles: Path) -> Supplies | None:

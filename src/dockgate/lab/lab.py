@@ -23,7 +23,8 @@ from dockgate.lab.cache import Cache, locked
 from dockgate.lab.client import in_client
 from dockgate.lab.engine import Engine
 from dockgate.lab.errors import CommandFailed, NotRight, NotUp
-from dockgate.lab.images import Supplies, load_missing, read_index, supplies
+from dockgate.lab.images import Supplies, host_root, load_missing, read_index, supplies
+from dockgate.lab.kind import USUAL, Kind
 from dockgate.lab.paths import LabPaths, cache_dir
 from dockgate.lab.process import Process, ending_with_us, wait_until
 from dockgate.lab.progress import Progress
@@ -45,23 +46,26 @@ class Lab:
         self.paths = paths
 
     @classmethod
-    def up(cls, name: str = DEFAULT_NAME, *, hosts: int = 3, progress: Progress | None = None) -> Lab:
+    def up(
+        cls,
+        name: str = DEFAULT_NAME,
+        *,
+        hosts: int = 3,
+        kinds: Mapping[str, Kind] | None = None,
+        progress: Progress | None = None,
+    ) -> Lab:
         """Bring a lab up and return it. One that is up is left as it is, but for what is broken (hosts that are off,
         links that are cut, engines that do not run) and images that have changed. What an interrupted run left is
-        removed first."""
+        removed first. `kinds`: of the hosts that are not of the usual kind."""
         preflight.check_root()
         plan = plan_lab(name, hosts)
         lab = cls(plan, LabPaths.of(name))
         told = progress or Progress(quiet=True)
+        odd = {host: kind for host, kind in (kinds or {}).items() if kind != USUAL}
         with _lab_lock(name, told):
             state = read_state(lab.paths.state)
             if state and state.complete:
-                if state.hosts != hosts:
-                    raise NotRight(
-                        f"the lab {name} is up with {state.hosts} hosts, not {hosts}",
-                        attempt=f"bringing up the lab {name}",
-                        next_step=f"Take it down first (dockgate lab down --name {name}), or use another --name.",
-                    )
+                _must_be_this(state, hosts, odd)
                 lab = cls(plan, replace(lab.paths, disks=state.disks))
                 lab._mend(told)
                 return lab
@@ -72,7 +76,10 @@ class Lab:
                 with told.step("removing what an interrupted run left"):
                     cleanup.remove(state, plan_lab(name, state.hosts), lab.paths)
             lab._refuse_foreign()
-            lab._make(supplies(Cache(cache_dir()), told), told)
+            cache = Cache(cache_dir())
+            made = supplies(cache, told)
+            roots = {host: host_root(cache, kind, told) for host, kind in odd.items()}
+            lab._make(made, LabState(name, hosts, made.rootfs, lab.paths.disks, kinds=odd, roots=roots), told)
         return lab
 
     @classmethod
@@ -142,6 +149,11 @@ class Lab:
     def engine(self, name: str) -> Engine:
         """A host's engine, for single requests."""
         return host.engine(self.host_plan(name), self.paths)
+
+    def kind(self, name: str) -> Kind:
+        """What a host is: its engine, and what runs beside it."""
+        state = read_state(self.paths.state)
+        return state.kind(self.host_plan(name).name) if state else USUAL
 
     def process(self, name: str) -> Process | None:
         """The process a host lives with, None while it is off."""
@@ -263,15 +275,14 @@ class Lab:
                 f"the host {name} is off", attempt="starting its engine", next_step=f"dockgate lab power-on {name}"
             )
         host.signal_engine(process, one, "CONT")
-        host.restart_engine(process, self.plan, one)
+        host.restart_engine(process, self.plan, one, self.kind(name))
         self.engine(name).wait(log=self.paths.host(name) / "dockerd.log")
 
     # --- making it
 
-    def _make(self, supplies: Supplies, progress: Progress) -> None:
+    def _make(self, supplies: Supplies, state: LabState, progress: Progress) -> None:
         paths, plan = self.paths, self.plan
         paths.run.mkdir(mode=0o700)
-        state = LabState(plan.name, len(plan.hosts), rootfs=supplies.rootfs, disks=paths.disks)
         write_state(paths.state, state)
         with progress.step("making the LAN and the hosts' disks"):
             paths.hosts_file.write_text(hosts_file(plan))
@@ -313,7 +324,8 @@ class Lab:
         booting: list[tuple[Boot, Process]] = []
         for one in hosts:
             net.plug_in(self.plan, one)
-            what, process = host.boot_host(self.plan, one, rootfs=state.rootfs, paths=self.paths)
+            kind, root = state.kind(one.name), state.root(one.name)
+            what, process = host.boot_host(self.plan, one, kind=kind, rootfs=root, paths=self.paths)
             record_process(self.paths.state, one.name, process)
             booting.append((what, process))
         for what, process in booting:
@@ -343,6 +355,22 @@ class Lab:
                 attempt=f"bringing up the lab {self.name}",
                 next_step="Remove it by hand if nobody needs it, or use another --name.",
             )
+
+
+def _must_be_this(state: LabState, hosts: int, kinds: Mapping[str, Kind]) -> None:
+    """NotRight if the lab that is up is another one than is asked for."""
+    what = ""
+    if state.hosts != hosts:
+        what = f"the lab {state.name} is up with {state.hosts} hosts, not {hosts}"
+    elif dict(state.kinds) != dict(kinds):
+        name = next(name for name in sorted({*state.kinds, *kinds}) if state.kind(name) != kinds.get(name, USUAL))
+        what = f"{name} of the lab {state.name} is up with {state.kind(name)}, not {kinds.get(name, USUAL)}"
+    if what:
+        raise NotRight(
+            what,
+            attempt=f"bringing up the lab {state.name}",
+            next_step=f"Take it down first (dockgate lab down --name {state.name}), or use another --name.",
+        )
 
 
 @contextmanager

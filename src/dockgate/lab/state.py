@@ -10,10 +10,11 @@ import fcntl
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from dockgate.lab.errors import NotRight
+from dockgate.lab.kind import USUAL, Kind
 from dockgate.lab.process import Process
 
 VERSION = 1
@@ -22,7 +23,8 @@ VERSION = 1
 @dataclass(frozen=True)
 class LabState:
     """One lab: `complete` once `lab up` has finished; `rootfs` and `disks` where its hosts boot from and keep their
-    data; `processes` the one process each running host lives with, by host name."""
+    data; `processes` the one process each running host lives with, by host name. `kinds` and `roots`: what hosts are
+    and boot from that are not of the usual kind."""
 
     name: str
     hosts: int
@@ -30,6 +32,16 @@ class LabState:
     disks: Path
     complete: bool = False
     processes: Mapping[str, Process] = field(default_factory=dict)
+    kinds: Mapping[str, Kind] = field(default_factory=dict)
+    roots: Mapping[str, Path] = field(default_factory=dict)
+
+    def kind(self, host: str) -> Kind:
+        """What a host is."""
+        return self.kinds.get(host, USUAL)
+
+    def root(self, host: str) -> Path:
+        """What a host boots from."""
+        return self.roots.get(host, self.rootfs)
 
     def with_process(self, host: str, process: Process | None) -> LabState:
         """The state with a host's process set, or taken out."""
@@ -78,6 +90,8 @@ def to_json(state: LabState) -> str:
                 "processes": {
                     host: {"pid": process.pid, "started": process.started} for host, process in state.processes.items()
                 },
+                "kinds": {host: asdict(kind) for host, kind in state.kinds.items()},
+                "roots": {host: str(path) for host, path in state.roots.items()},
             },
             indent=2,
             sort_keys=True,
@@ -102,6 +116,8 @@ def from_json(text: str, *, where: str) -> LabState:
                 str(host): Process(int(process["pid"]), int(process["started"]))
                 for host, process in raw["processes"].items()
             },
+            kinds={str(host): Kind(**kind) for host, kind in raw.get("kinds", {}).items()},
+            roots={str(host): Path(path) for host, path in raw.get("roots", {}).items()},
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise NotRight(

@@ -19,6 +19,7 @@ Kind: TypeAlias = Literal["lb", "node", "network", "address", "config", "rules",
 
 LABEL_PROJECT = "dockgate.project"
 LABEL_KIND = "dockgate.kind"
+LABEL_STAND_IN = "dockgate.stand-in"
 LABEL_NAME = "dockgate.name"
 LABEL_HASH = "dockgate.hash"
 

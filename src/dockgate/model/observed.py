@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, TypeAlias
 
+from .engine_rules import EngineRules
+
 ContainerState: TypeAlias = Literal["created", "running", "paused", "restarting", "exited", "removing", "dead"]
 SwarmRole: TypeAlias = Literal["none", "worker", "manager"]
 VXLAN_PORT = 4789
@@ -92,7 +94,8 @@ class ObservedNetwork:
 
     ``gateway``: the IPv4 gateway address of a bridge ("" if none). ``mtu``: None when it was made without one.
     ``subnet6``: its IPv6 subnet. ``interface``: the name of a bridge's device where an option chose it ("" for Docker's
-    own choice)."""
+    own choice). ``icc``: whether containers of a bridge may talk to each other. ``masquerade``: whether they leave the
+    host behind its address."""
 
     id: str
     name: str
@@ -107,6 +110,8 @@ class ObservedNetwork:
     mtu: int | None = None
     subnet6: str = ""
     interface: str = ""
+    icc: bool = True
+    masquerade: bool = True
 
 
 @dataclass(frozen=True)
@@ -219,8 +224,8 @@ class ObservedHost:
     ``node_address``: the IPv4 address by which the other nodes of its Swarm know it, "" outside a Swarm.
     ``vxlan_port``: the UDP port of the Swarm's overlay networks, which only a manager tells. ``lan``: the prefixes
     of its interfaces that face other machines. ``bridge_filter``: whether the kernel shows packets between
-    containers of one bridge to the firewall (br_netfilter); both, and ``firewall``, need a look into the host's
-    kernel.
+    containers of one bridge to the firewall (br_netfilter); both, ``firewall`` and ``engine_rules``, need a look into
+    the host's kernel.
     """
 
     name: str
@@ -236,6 +241,7 @@ class ObservedHost:
     lan: tuple[str, ...] | Unknown = Unknown("no node container was asked")
     bridge_filter: bool | Unknown = Unknown("no node container was asked")
     firewall: FirewallState | Unknown = Unknown("no node container was asked")
+    engine_rules: EngineRules | Unknown = Unknown("no node container was asked")
 
     def container(self, name: str) -> Container | None:
         return self._by_name.get(name)

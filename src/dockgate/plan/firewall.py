@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from dockgate.firewall.engine import mismatch
 from dockgate.firewall.host_rules import host_rules, is_wanted
 from dockgate.model import actions as a
 from dockgate.model.actions import ApplyRules, KeepRules, ProveRules, RemoveRules, RevertRules
@@ -49,9 +50,12 @@ def plan_firewall(
 ) -> FirewallPart:
     """``before``: the steps that come first. ``confirm_s``: how long the operator has to confirm; 0: proofs decide."""
     if not is_wanted(desired):
-        return FirewallPart(tuple(_remove(observed)))
+        return FirewallPart(tuple(_remove(observed)), notes=tuple(_not_ours(desired, observed)))
     if observed.unknown():
         return FirewallPart(blocked=(_unknown(desired, observed),))
+    blocked = tuple(_mismatched(desired, observed))
+    if blocked:
+        return FirewallPart(blocked=blocked)
     cause = _cause(desired, observed, before)
     notes = tuple(_notes(desired, observed))
     if cause is None:
@@ -107,6 +111,23 @@ def _unknown(desired: Desired, observed: Observed) -> Blocked:
     )
 
 
+def _mismatched(desired: Desired, observed: Observed) -> Iterable[Blocked]:
+    """Hosts whose engine does what the file leaves to us; and others on which ours could not work."""
+    assert desired.firewall is not None
+    for host in observed.known():
+        wrong = mismatch(desired, host)
+        if wrong is not None and wrong.stops:
+            yield Blocked("the firewall", f"{wrong.what}; what is in force stays", wrong.hint, desired.firewall.source)
+
+
+def _not_ours(desired: Desired, observed: Observed) -> Iterable[str]:
+    """Engines that write no rules while the file leaves them to Docker."""
+    for host in observed.known():
+        wrong = mismatch(desired, host)
+        if wrong is not None and not wrong.stops:
+            yield str(wrong)
+
+
 def _remove(observed: Observed) -> Iterable[Step]:
     for host in observed.known():
         state = host.firewall
@@ -143,6 +164,7 @@ def _stale(desired: Desired, observed: Observed, host: ObservedHost) -> str | No
 
 
 def _notes(desired: Desired, observed: Observed) -> Iterable[str]:
+    yield from _not_ours(desired, observed)
     for host in observed.known():
         state, rules = host.firewall, host_rules(desired, observed, host.name)
         if isinstance(state, Unknown) or isinstance(rules, Unknown):

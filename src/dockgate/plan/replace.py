@@ -18,7 +18,7 @@ from dockgate.haproxy.pools import tls_options
 from dockgate.haproxy.words import name as safe
 from dockgate.model.actions import Action, LoadImage, ProofRequest, ServerChange, SetServers
 from dockgate.model.desired import ByName, ByService, Desired, Pool
-from dockgate.model.objects import balancer_of, is_ours
+from dockgate.model.objects import LABEL_STAND_IN, balancer_of, is_ours
 from dockgate.model.observed import Container, Observed, RunningHaproxy
 from dockgate.model.plan import Blocked, Plan, Step
 from dockgate.model.replacing import (
@@ -36,11 +36,11 @@ from dockgate.model.replacing import (
 from dockgate.plan import names
 from dockgate.plan.membership import Index, servers_of
 from dockgate.plan.published import host_address
+from dockgate.plan.replace_rules import with_rules
 from dockgate.plan.support import origin_of
 from dockgate.plan.target import proof_requests
 
 BEFORE, NEXT = ".before", ".next"
-LABEL_STAND_IN = "dockgate.stand-in"
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def plan_replace(desired: Desired, observed: Observed, order: Order) -> Plan:
         for target in wave:
             steps += [replace(step, beside=True) for step in _member(observed, order, target, needs)]
         needs = tuple(f"clean up after {_group(target)}" for target in wave)
-    return Plan(steps=tuple(steps))
+    return Plan(steps=with_rules(desired, observed, steps))
 
 
 def requests_of(desired: Desired, observed: Observed, order: Order) -> tuple[ProofRequest, ...]:

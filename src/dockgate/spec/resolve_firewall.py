@@ -250,9 +250,3 @@ def _note(job: Job, spec: FirewallSpec, rules: tuple[Rule, ...]) -> None:
         job.note(("firewall", "failsafe"), "firewall.failsafe is empty: a rule could cut your own way to the hosts")
     if spec.default == "off" and rules and not any(rule.verdict != "allow" for rule in rules):
         job.note(("firewall", "allow"), "these rules change nothing: with default 'off' everything is allowed anyway")
-    if spec.docker_iptables == "off":
-        job.note(
-            ("firewall", "docker_iptables"),
-            "docker_iptables: off is read, but forwarding, masquerading and publishing without Docker's own rules "
-            "are not built in this version",
-        )

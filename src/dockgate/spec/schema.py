@@ -324,7 +324,8 @@ class FirewallSpec(Model):
         default="off", description="What holds to, from and between containers where no rule matches."
     )
     docker_iptables: Literal["on", "off"] = Field(
-        default="on", description="Whether the engines write rules of their own; `off` for `iptables: false` there."
+        default="on",
+        description="Whether the engines write rules of their own; `off` for `iptables: false` there, then we do.",
     )
     failsafe: list[rules.Port] | None = optional(
         "TCP ports of the hosts that stay open to the outside, whatever the rules say.", list(policy.DEFAULT_FAILSAFE)

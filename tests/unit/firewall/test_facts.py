@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tests.golden.test_firewall import NETWORK, example, facts, world
-from tests.worlds import with_host
+from tests.worlds import with_container, with_host
 
 from dockgate.firewall import HostFacts, complete, evaluate, host_facts, overlay_facts
 from dockgate.firewall.evaluate import Flow
 from dockgate.firewall.facts import Address, ip_address
 from dockgate.firewall.host_rules import host_rules
-from dockgate.model.observed import Labels, ObservedHost, ObservedNetwork, Unknown
+from dockgate.model.objects import LABEL_STAND_IN
+from dockgate.model.observed import Attachment, Container, Labels, ObservedHost, ObservedNetwork, Unknown
 
 
 def at(text: str) -> Address:
@@ -87,3 +88,15 @@ def test_a_swarm_with_a_data_path_port_of_its_own_has_that_one_guarded_and_not_t
     assert isinstance(here, HostFacts)
     assert evaluate(policy, here, forged).verdict == "drop"
     assert evaluate(policy, here, replace(forged, source=at("192.168.50.92"))).verdict == "allow"
+
+
+def test_one_that_stands_in_for_a_member_is_let_in_as_that_member() -> None:
+    """Replacing a member under `default: deny` failed: no rule knew the stand-in, and its check never became good."""
+    stand_in = Container(
+        "s", "web1.next", "web", "running", Labels.of({LABEL_STAND_IN: "web1"}), (Attachment(NETWORK, "10.0.1.9"),)
+    )
+    made = with_container(world(example()), "docker2", stand_in)
+    policy, inside = complete(example()), overlay_facts(example(), made, NETWORK)
+    flow = Flow("br0", "br0", at("10.0.1.2"), at("10.0.1.9"), port=80)
+    assert evaluate(policy, inside, flow).verdict == "allow"
+    assert evaluate(policy, inside, replace(flow, source=at("10.0.1.3"))).verdict == "drop"

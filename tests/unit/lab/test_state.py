@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from dockgate.lab.errors import NotRight
+from dockgate.lab.kind import USUAL, Kind
 from dockgate.lab.process import Process
 from dockgate.lab.state import LabState, from_json, read_state, record_process, to_json, write_state
 
@@ -17,6 +19,8 @@ STATE = LabState(
     disks=Path("/cache/labs/lab"),
     complete=True,
     processes={"docker2": Process(11, 200), "docker1": Process(10, 100)},
+    kinds={"docker2": Kind("20.10", iptables=False)},
+    roots={"docker2": Path("/cache/rootfs/old")},
 )
 
 
@@ -48,3 +52,9 @@ def test_a_hosts_process_is_recorded_and_taken_out_without_touching_the_others(t
     state = read_state(path)
     assert state
     assert state.processes == {"docker2": Process(11, 200), "docker3": Process(12, 300)}
+
+
+def test_a_state_of_before_there_were_kinds_has_usual_hosts_only() -> None:
+    raw = json.loads(to_json(STATE))
+    old = from_json(json.dumps({key: value for key, value in raw.items() if key not in ("kinds", "roots")}), where="x")
+    assert (old.kind("docker2"), old.root("docker2")) == (USUAL, STATE.rootfs)

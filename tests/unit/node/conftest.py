@@ -24,5 +24,17 @@ def node() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
+def engine() -> ModuleType:
+    """The part that reads what the host's engine does; the firewall's program imports it."""
+    spec = importlib.util.spec_from_file_location("dockgate_engine", PROGRAM.with_name("dockgate_engine.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["dockgate_engine"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
 def program() -> Path:
     return PROGRAM

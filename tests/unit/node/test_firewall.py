@@ -21,8 +21,9 @@ PING = "icmp     1 29 src=172.17.0.1 dst=172.17.0.2 type=8 code=0 id=7 src=172.1
 
 
 @pytest.fixture(scope="module")
-def program(node: ModuleType) -> ModuleType:
-    """``node``: the module that it imports."""
+def program(node: ModuleType, engine: ModuleType) -> ModuleType:
+    """``node``, ``engine``: the modules that it imports."""
+    assert engine.CHAINS
     place = Path(str(node.__file__)).with_name("dockgate_firewall.py")
     spec = importlib.util.spec_from_file_location("dockgate_firewall", place)
     assert spec is not None

@@ -157,10 +157,16 @@ def test_notes_no_rule_that_an_earlier_one_hides_in_part() -> None:
     assert "never used" not in notes(firewall(*lines))
 
 
+@pytest.mark.parametrize(("word", "docker"), [("on", True), ("off", False)])
+def test_who_writes_dockers_rules_is_the_files_word(word: str, docker: bool) -> None:
+    made = read(firewall(f"docker_iptables: {word}")).desired.firewall
+    assert made is not None
+    assert made.docker_iptables is docker
+
+
 def test_notes_what_is_there_for_nothing() -> None:
     assert "failsafe is empty" in notes(firewall("failsafe: []"))
     assert "these rules change nothing" in notes(firewall("allow: [{name: a, from: lan, to: back}]", default="off"))
-    assert "docker_iptables: off is read" in notes(firewall("docker_iptables: off"))
 
 
 def test_one_mistake_does_not_hide_another() -> None:

@@ -1,0 +1,47 @@
+"""The firewall while members are replaced: each new container is let in before it is asked, the gone ones are let go.
+
+Rules name containers by address, and a stand-in or a successor has one that no rule knows. The policy is the same
+throughout, so what is applied is kept at once. Without a firewall in the file nothing is added. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from dockgate.firewall.host_rules import is_wanted
+from dockgate.model.actions import Action, ApplyRules, KeepRules
+from dockgate.model.desired import Desired
+from dockgate.model.observed import Observed
+from dockgate.model.plan import Step
+from dockgate.model.replacing import RemoveMember, StartMember, StopMember
+
+TRIAL_S = 120
+
+
+def with_rules(desired: Desired, observed: Observed, steps: Iterable[Step]) -> tuple[Step, ...]:
+    """The steps of a replacement, with the rules brought up to date where containers come and go."""
+    told = tuple(steps)
+    if not is_wanted(desired):
+        return told
+    last = {step.group: step for step in told if isinstance(step.action, RemoveMember)}
+    return tuple(each for step in told for each in _around(desired, observed, step, last))
+
+
+def _around(desired: Desired, observed: Observed, step: Step, last: dict[str, Step]) -> Iterator[Step]:
+    if isinstance(step.action, StopMember):
+        # Not for the way forth: on the way back it comes right after the old one was started, at a new address perhaps.
+        yield from _applied(desired, observed, step, "whoever takes over is let in", back=True)
+    yield step
+    if isinstance(step.action, StartMember):
+        yield from _applied(desired, observed, step, "the one that just started has an address that no rule knows")
+    if last.get(step.group) is step:
+        yield from _applied(desired, observed, step, "the addresses of those that are gone are let in no longer")
+
+
+def _applied(desired: Desired, observed: Observed, step: Step, cause: str, *, back: bool = False) -> Iterator[Step]:
+    hosts = [host.name for host in observed.known()]
+    actions: list[Action] = [ApplyRules(host, desired, TRIAL_S) for host in hosts]
+    actions += [KeepRules(host) for host in hosts]
+    for number, action in enumerate(actions):
+        undo = tuple(actions) if back and number == len(actions) - 1 else ()
+        yield Step(action, cause, step.group, undo=undo, needs=step.needs, beside=step.beside)
