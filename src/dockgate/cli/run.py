@@ -16,10 +16,12 @@ from typing import Annotated
 
 import typer
 
-from dockgate.cli.session import DEFAULT_FILE, FileOption, open_session
+from dockgate.cli.run_swarm import Wish, run_swarm
+from dockgate.cli.session import DEFAULT_FILE, FileOption, Output, OutputOption, open_session
 from dockgate.cli.session import run as run_verb
 from dockgate.controller import metrics
 from dockgate.controller.keep import Cycle, Keeper
+from dockgate.edges.carried import Keys
 from dockgate.edges.engine import Engine
 from dockgate.edges.files import load_file, read_spec
 from dockgate.edges.http import Place, serve
@@ -44,22 +46,45 @@ def run(
     listen: Annotated[
         str, typer.Option("--listen", help="ADDRESS:PORT for /healthz and /metrics; default: nothing listens.")
     ] = "",
+    alive: Annotated[
+        Path | None,
+        typer.Option("--alive", envvar="DOCKGATE_ALIVE", help="A file to touch after every look, for a health check."),
+    ] = None,
+    swarm: Annotated[bool, typer.Option("--swarm", help="Install it as a Swarm service; returns.")] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="With --swarm: take the service away.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="With --swarm: only show what would be done.")] = False,
+    image: Annotated[str, typer.Option("--image", help="With --swarm: an image that the managers can pull.")] = "",
+    ssh_key: Annotated[
+        Path | None, typer.Option("--ssh-key", help="With --swarm: the private key for hosts by ssh://.")
+    ] = None,
+    known_hosts: Annotated[
+        Path | None, typer.Option("--known-hosts", help="With --swarm: default ~/.ssh/known_hosts.")
+    ] = None,
+    output: OutputOption = Output.table,
 ) -> None:
     """Keep the hosts as the file says, until Ctrl-C or SIGTERM.
 
     Repairs what differs, follows the file, and takes members out and in over HAProxy's socket as Docker tells of them.
+    With --swarm a Swarm does that from now on: one replica, moved to another manager when its node dies.
 
-    Exit code: 0 told to end; 1 the file cannot be used, or a fault.
+    Exit code: 0 told to end, or installed; 1 the file cannot be used, or a fault.
     """
     place = Place.parse(listen) if listen else None
-    run_verb(_run(file, _Log(log_format), place))
+    if swarm:
+        keys = Keys(ssh_key, known_hosts)
+        wish = Wish(output, keys, image, log_format.value, listen, remove=remove, dry_run=dry_run)
+        raise typer.Exit(run_verb(run_swarm(file, wish)))
+    if remove or dry_run or image or ssh_key or known_hosts or output is Output.json:
+        raise typer.BadParameter("--remove, --dry-run, --image, --ssh-key, --known-hosts and --output go with --swarm")
+    run_verb(_run(file, _Log(log_format, alive), place))
 
 
 class _Log:
     """One line for each thing said, at once."""
 
-    def __init__(self, form: LogFormat) -> None:
+    def __init__(self, form: LogFormat, alive: Path | None = None) -> None:
         self._form = form
+        self._alive = alive
 
     def __call__(self, message: str, **fields: object) -> None:
         at = datetime.fromtimestamp(time.time(), UTC)
@@ -78,6 +103,15 @@ class _Log:
             changes=cycle.changes,
             seconds=round(cycle.seconds, 3),
         )
+        self._touch()
+
+    def _touch(self) -> None:
+        """Who cannot say that it lives goes on living."""
+        try:
+            if self._alive is not None:
+                self._alive.touch()
+        except OSError as error:
+            self(f"{self._alive} cannot be touched: {error.strerror}")
 
 
 async def _run(file: Path, log: _Log, place: Place | None) -> None:
