@@ -72,8 +72,8 @@ def dockgate(scene: Scene, *words: str, code: int = 0) -> str:
 
 @contextmanager
 def no_task_on_docker1(lab: Lab) -> Iterator[None]:
-    """The host with the load balancer, whose power stays on, gets no new task. Nor can a container join an overlay there
-    meanwhile."""
+    """The host with the load balancer, whose power stays on, gets no new task; nor can a container join an overlay
+    there meanwhile."""
     lab.docker("docker1", "node", "update", "--availability", "pause", "docker1")
     try:
         yield
