@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from itertools import count
@@ -29,6 +30,7 @@ from dockgate.errors import DockgateError
 from dockgate.model.desired import Desired
 
 LOOK_S = 1.0
+BEAT_S = 2.0
 SECRETS_EVERY = 10
 """Looks at the file between two looks at the secrets that it names."""
 
@@ -48,7 +50,7 @@ def run(
     ] = "",
     alive: Annotated[
         Path | None,
-        typer.Option("--alive", envvar="DOCKGATE_ALIVE", help="A file to touch after every look, for a health check."),
+        typer.Option("--alive", envvar="DOCKGATE_ALIVE", help="A file to touch while it lives, for a health check."),
     ] = None,
     swarm: Annotated[bool, typer.Option("--swarm", help="Install it as a Swarm service; returns.")] = False,
     remove: Annotated[bool, typer.Option("--remove", help="With --swarm: take the service away.")] = False,
@@ -76,15 +78,14 @@ def run(
         raise typer.Exit(run_verb(run_swarm(file, wish)))
     if remove or dry_run or image or ssh_key or known_hosts or output is Output.json:
         raise typer.BadParameter("--remove, --dry-run, --image, --ssh-key, --known-hosts and --output go with --swarm")
-    run_verb(_run(file, _Log(log_format, alive), place))
+    run_verb(_run(_Kept(file, alive), _Log(log_format), place))
 
 
 class _Log:
     """One line for each thing said, at once."""
 
-    def __init__(self, form: LogFormat, alive: Path | None = None) -> None:
+    def __init__(self, form: LogFormat) -> None:
         self._form = form
-        self._alive = alive
 
     def __call__(self, message: str, **fields: object) -> None:
         at = datetime.fromtimestamp(time.time(), UTC)
@@ -103,18 +104,17 @@ class _Log:
             changes=cycle.changes,
             seconds=round(cycle.seconds, 3),
         )
-        self._touch()
-
-    def _touch(self) -> None:
-        """Who cannot say that it lives goes on living."""
-        try:
-            if self._alive is not None:
-                self._alive.touch()
-        except OSError as error:
-            self(f"{self._alive} cannot be touched: {error.strerror}")
 
 
-async def _run(file: Path, log: _Log, place: Place | None) -> None:
+@dataclass(frozen=True)
+class _Kept:
+    """The file, and the one to touch while we live (None: none)."""
+
+    file: Path
+    alive: Path | None
+
+
+async def _run(kept: _Kept, log: _Log, place: Place | None) -> None:
     told = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, told.set)
@@ -124,14 +124,14 @@ async def _run(file: Path, log: _Log, place: Place | None) -> None:
             await stack.enter_async_context(serve(place, lambda path: metrics.answer(path, current)))
             log(f"http://{place} answers /healthz and /metrics")
         while not told.is_set():
-            await _term(file, log, told, current)
+            await _term(kept, log, told, current)
     log("told to end; load balancers and members go on without a controller")
 
 
-async def _term(file: Path, log: _Log, told: asyncio.Event, current: list[Keeper]) -> None:
+async def _term(kept: _Kept, log: _Log, told: asyncio.Event, current: list[Keeper]) -> None:
     """Keep the file as it is now, until it is another one that can be used, or we are told to end."""
     async with AsyncExitStack() as stack:
-        session = await stack.enter_async_context(open_session(file))
+        session = await stack.enter_async_context(open_session(kept.file))
         for text in session.notes:
             log(f"note: {text}")
         ears = {
@@ -141,7 +141,8 @@ async def _term(file: Path, log: _Log, told: asyncio.Event, current: list[Keeper
         current[:] = [keeper]
         tasks = [
             asyncio.create_task(keeper.run(), name="keep"),
-            asyncio.create_task(_changed(file, session.desired, log), name="file"),
+            asyncio.create_task(_changed(kept.file, session.desired, log), name="file"),
+            asyncio.create_task(_beat(kept.alive, keeper), name="alive"),
             asyncio.create_task(told.wait(), name="told"),
         ]
         try:
@@ -153,6 +154,21 @@ async def _term(file: Path, log: _Log, told: asyncio.Event, current: list[Keeper
         for task in done:
             with suppress(asyncio.CancelledError):
                 task.result()
+
+
+async def _beat(alive: Path | None, keeper: Keeper) -> None:
+    """Touch the file from the moment when a host was read. A cycle may take minutes (an image is pulled) and always
+    ends, since every call has a limit: so the sign is not tied to cycles."""
+    while alive is not None:
+        if any(watch.seen_at is not None for watch in keeper.watches):
+            try:
+                await asyncio.to_thread(alive.touch)
+            except OSError as error:
+                raise DockgateError(
+                    f"{alive} cannot be touched: {error.strerror}", hint="name another file with --alive"
+                ) from error
+        await asyncio.sleep(BEAT_S)
+    await asyncio.Event().wait()
 
 
 async def _changed(file: Path, now: Desired, log: Callable[[str], None]) -> None:

@@ -171,11 +171,11 @@ class RemoveService:
 
 @dataclass(frozen=True)
 class AwaitService:
-    """Until a task of the service as it is now runs and is healthy: it has made its first turn."""
+    """Until a task of the service as it is now runs and is healthy: it has read a host."""
 
     host: str
     name: str
-    limit_s: int = 90
+    limit_s: int = 120
 
     def __str__(self) -> str:
         return f"wait until {self.name} runs and is healthy"
