@@ -17,7 +17,7 @@ from pathlib import Path
 from dockgate.edges.archives import INDEX, read_archives
 from dockgate.edges.controller_image import NAME, controller_tag, stage
 from dockgate.lab import builder
-from dockgate.lab.cache import Cache, tree_key
+from dockgate.lab.cache import Cache, key
 from dockgate.lab.images import supplies
 from dockgate.lab.paths import recipes_dir
 from dockgate.lab.process import ending_with_us, run
@@ -61,7 +61,7 @@ def _wheels(cache: Cache, lock: Path) -> Path:
         ]  # fmt: skip
         run(ending_with_us(argv), attempt="fetching the controller's dependencies with pip")
 
-    return cache.make(f"{FOLDER}/wheels-{tree_key(lock.parent)}", fetch)
+    return cache.make(f"{FOLDER}/wheels-{key(lock.read_text())}", fetch)
 
 
 def _built(cache: Cache, rootfs: Path, *, tag: str, context: Path, progress: Progress) -> Path:
