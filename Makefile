@@ -24,8 +24,11 @@ test: setup-lab  ## Everything, scenarios in the lab included (root)
 demo: setup-lab  ## The running example, shown from nothing (root)
 	@$(BIN)/python -m tools.demo
 
-bench: setup-lab  ## Side by side with the plain configuration, in the lab (root)
+bench: setup-lab bench-peers  ## Side by side with the plain configuration, in the lab, and with the peers (root)
 	@for fault in kill stop pause; do $(BIN)/python -m bench.side_by_side --fault $$fault || exit 1; echo; done
+
+bench-peers: setup-lab  ## Throughput and latency beside nginx, Caddy, Envoy and easyhaproxy (root)
+	@$(BIN)/python -m bench.peers
 
 setup-lab: $(STAMP)
 	@tools/setup --lab
@@ -37,4 +40,4 @@ generated: $(STAMP)  ## Write the JSON Schema and the reference anew from the mo
 lock: $(STAMP)  ## Pin the dependencies anew
 	@tools/lock
 
-.PHONY: help setup check test demo bench setup-lab generated lock
+.PHONY: help setup check test demo bench bench-peers setup-lab generated lock

@@ -23,6 +23,7 @@ from tests.fakes.members import FakeMembers
 from tests.fakes.network import FakeNetwork, Killed
 from tests.fakes.node import node
 from tests.fakes.streams import FakeStreams
+from tests.fakes.swarm import FakeSwarm
 
 from dockgate.edges.api import EngineApi, EngineEvent, EngineInfo, ExecResult, HelperSpec, Talk
 from dockgate.edges.firewall import PROGRAM
@@ -87,6 +88,10 @@ class FakeEngine(EngineApi):
     @property
     def members(self) -> FakeMembers:
         return FakeMembers(self)
+
+    @property
+    def swarm_calls(self) -> FakeSwarm:
+        return FakeSwarm(self)
 
     # what a test puts there
 

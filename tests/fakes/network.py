@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.fakes.swarm import KeptSwarm
+
 from dockgate.edges.firewall import PROGRAM
 from dockgate.model.observed import Container, ObservedNetwork
 
@@ -53,6 +55,7 @@ class FakeNetwork:
     faults: Faults = field(default_factory=Faults)
     calls: list[str] = field(default_factory=list)
     made: int = 0
+    swarm: KeptSwarm = field(default_factory=KeptSwarm)
 
     def next_id(self) -> str:
         self.made += 1

@@ -1,7 +1,8 @@
 """Events of every kind, in an order that a seed decides, on a pool of three members that a controller looks after.
 
 Every event ends with the pool whole again, as an operator would wait for it, so that at any time at most one member is
-away by it. What each does to requests under way is what the scenario measures.
+away by it; when a Docker is restarted, those of its host. What each does to requests under way is what the scenario
+measures.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tests.scenarios.keeping import Keeping, keeping
-from tests.scenarios.stage import WEB, eventually
+from tests.scenarios.stage import WEB, engine_restarted, eventually
 from tests.scenarios.traffic import NETWORK, RECEIPTS, Scene
 
 from dockgate.lab import faults
@@ -41,6 +42,7 @@ class Storm:
             "scale": self.scale,
             "link": self.link,
             "controller": self.controller,
+            "engine": self.engine,
         }
 
     def run(self, events: int) -> None:
@@ -100,6 +102,14 @@ class Storm:
         self._docker(member, "stop", "-t", "3", member)
         self.keeper.again()
         self._docker(member, "start", member)
+
+    def engine(self, member: str) -> None:
+        """The Docker of its host is restarted, as an update of it does: its members stop, and are started again."""
+        host = self.scene.homes[member]
+        with engine_restarted(self.scene.stage.lab, host):
+            pass
+        for name in sorted(name for name, home in self.scene.homes.items() if home == host):
+            self._docker(name, "start", name)
 
     def _docker(self, member: str, *words: str) -> None:
         self.scene.stage.lab.docker(self.scene.homes[member], *words)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -14,8 +15,11 @@ from dockgate.cli.progress import StepPrinter
 from dockgate.cli.session import DEFAULT_FILE, FileOption, Output, OutputOption, open_session, run
 from dockgate.cli.up import step_json
 from dockgate.controller.execute import execute
+from dockgate.controller.swarm import swarm_state
+from dockgate.model.observed import Unknown
 from dockgate.model.plan import Plan
 from dockgate.plan import describe, plan_down
+from dockgate.plan.swarm import not_known, plan_removal
 
 
 def down(
@@ -23,7 +27,8 @@ def down(
     output: OutputOption = Output.table,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be removed.")] = False,
 ) -> None:
-    """Remove this project's load balancers, node containers, addresses and networks. Members and foreign networks stay.
+    """Remove this project's load balancers, node containers, addresses and networks,
+    and its controller in a Swarm. Members and foreign networks stay.
 
     Exit code: 0 all gone, or only networks that somebody else still uses remain; 1 something failed.
     """
@@ -33,7 +38,14 @@ def down(
 async def _down(file: Path, output: Output, *, dry_run: bool) -> int:
     say: Callable[[str], None] = (lambda _: None) if output is Output.json else typer.echo
     async with open_session(file) as session:
-        plan = plan_down(session.desired.project, await session.observe())
+        observed, project = await session.observe(), session.desired.project
+        manager, swarm = await swarm_state(session.world.engines, observed, project)
+        plan = plan_down(project, observed)
+        if isinstance(swarm, Unknown):
+            plan = replace(plan, blocked=(*plan.blocked, not_known(swarm)))
+        else:
+            # The controller first: it would make everything anew.
+            plan = replace(plan, steps=(*plan_removal(manager, swarm, "down was asked for").steps, *plan.steps))
         if dry_run:
             typer.echo(json.dumps(plan_json(plan), indent=2) if output is Output.json else describe(plan), nl=False)
             return 0

@@ -20,11 +20,18 @@ from rich.console import Console
 from rich.table import Table
 
 from dockgate.cli.session import Output, OutputOption
+<<<<<<< HEAD
 from dockgate.lab.address import CLIENT, DEFAULT_NAME, plan_lab
+=======
+from dockgate.lab.address import CLIENT, DEFAULT_NAME
+from dockgate.lab.cache import Cache
+from dockgate.lab.controller import controller_image
+>>>>>>> swarm
 from dockgate.lab.errors import LabError
 from dockgate.lab.faults import KINDS, named_fault
 from dockgate.lab.kind import ENGINES, USUAL_ENGINE, Kind, kinds_of
 from dockgate.lab.lab import Lab
+from dockgate.lab.paths import cache_dir
 from dockgate.lab.progress import Progress
 from dockgate.lab.status import HostStatus, lab_status
 
@@ -97,6 +104,14 @@ def status(name: Name = DEFAULT_NAME, output: OutputOption = Output.table) -> No
     with _errors():
         lab = Lab.open(name)
         _print_status(lab, lab_status(lab), output)
+
+
+@app.command()
+def controller(output: OutputOption = Output.table) -> None:
+    """Build the image that `dockgate run --swarm` brings to the hosts, from this dockgate; it is kept in the cache."""
+    with _errors():
+        tag = controller_image(Cache(cache_dir()), Progress())
+    typer.echo(json.dumps({"image": tag}) if output is Output.json else f"{tag} is ready.")
 
 
 @app.command(name="exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})

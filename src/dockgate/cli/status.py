@@ -18,6 +18,7 @@ from rich.text import Text
 
 from dockgate.cli.session import DEFAULT_FILE, FileOption, Output, OutputOption, open_session, run, width
 from dockgate.cli.status_keeper import keeper_json, keeper_lines, last_entry
+from dockgate.cli.status_swarm import service_json, service_lines, service_of
 from dockgate.cli.status_view import MemberRow, StatusView, VipRow, status_view
 
 WATCH_S = 1.0
@@ -41,10 +42,13 @@ async def _once(file: Path, output: Output) -> int:
     async with open_session(file) as session:
         observed = await session.observe()
         view, entry = status_view(session.desired, observed), await last_entry(session, observed)
+        service = await service_of(session, observed)
     if output is Output.json:
-        typer.echo(json.dumps({**view.as_json(), "controller": keeper_json(entry)}, indent=2))
+        keeper = {"controller": keeper_json(entry), "service": service_json(service)}
+        typer.echo(json.dumps({**view.as_json(), **keeper}, indent=2))
     else:
-        Console(width=max(width(), 60), highlight=False).print(render(view, keeper_lines(entry, time.time())))
+        said = [*keeper_lines(entry, time.time()), *service_lines(service)]
+        Console(width=max(width(), 60), highlight=False).print(render(view, said))
     return 0 if view.well else 1
 
 
@@ -54,7 +58,9 @@ async def _watch(file: Path) -> int:
             while True:
                 observed = await session.observe()
                 entry = await last_entry(session, observed)
-                view = render(status_view(session.desired, observed), keeper_lines(entry, time.time()))
+                service = await service_of(session, observed)
+                said = [*keeper_lines(entry, time.time()), *service_lines(service)]
+                view = render(status_view(session.desired, observed), said)
                 live.update(view, refresh=True)
                 await asyncio.sleep(WATCH_S)
 

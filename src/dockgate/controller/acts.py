@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
-from dockgate.controller import configs, prove, replacing, rules, tls
+from dockgate.controller import configs, prove, replacing, rules, swarm, tls
 from dockgate.controller.world import World
 from dockgate.edges import node
 from dockgate.edges.archive_format import chunks
@@ -53,6 +53,15 @@ from dockgate.model.replacing import (
     RenameMember,
     StartMember,
     StopMember,
+)
+from dockgate.model.swarm import (
+    AwaitService,
+    CreateService,
+    PutSwarmFile,
+    RemoveService,
+    RemoveSwarmFile,
+    RollBackService,
+    UpdateService,
 )
 from dockgate.model.tls_actions import PutTlsFiles, RemoveTlsFiles
 
@@ -219,4 +228,11 @@ ACTS: dict[type[Action], Act] = {
     KeepRules: rules.keep,
     RevertRules: rules.revert,
     RemoveRules: rules.remove,
+    PutSwarmFile: swarm.put,
+    RemoveSwarmFile: swarm.remove_file,
+    CreateService: swarm.create,
+    UpdateService: swarm.update,
+    RollBackService: swarm.roll_back,
+    RemoveService: swarm.remove,
+    AwaitService: swarm.wait,
 }

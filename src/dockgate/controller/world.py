@@ -25,7 +25,8 @@ class World:
     ``LoadImage`` with origin "build" takes Dockerfiles from, None when there is none here.
     ``load``: how the load stands that runs meanwhile, None when there is none. ``applying``: held while firewall rules
     are made and loaded, so that the last ones are made from the latest look. ``key_content``: reads what a TLS file of
-    the plan holds, with its key, at the moment when it is carried to its volume."""
+    the plan holds, with its key, at the moment when it is carried to its volume. ``carried``: what the controller's
+    files in a Swarm hold, by their place in its container."""
 
     project: str
     engines: Mapping[str, EngineApi]
@@ -34,6 +35,7 @@ class World:
     load: Callable[[], Awaitable[Tally]] | None = None
     applying: asyncio.Lock = field(default_factory=asyncio.Lock)
     key_content: Callable[[TlsFile], bytes] = _no_keys
+    carried: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
     def engine(self, host: str) -> EngineApi:
         try:

@@ -17,6 +17,7 @@ from typing import Protocol
 
 from dockgate.model.objects import ContainerSpec, Kind, NetworkSpec
 from dockgate.model.observed import Container, Labels, ObservedNetwork, SwarmRole, Volume
+from dockgate.model.swarm import FileKind, ServiceSpec, SwarmFile, SwarmState
 
 ROOT = "0"
 """The user for work on a configuration volume: its files belong to root, and HAProxy may only read them."""
@@ -107,6 +108,28 @@ class MembersApi(Protocol):
         ...
 
 
+class SwarmApi(Protocol):
+    """Calls on a Swarm through a manager, on objects with our mark, for ``dockgate run --swarm`` and nothing else."""
+
+    async def state(self, project: str) -> SwarmState: ...
+
+    async def put_file(self, file: SwarmFile, content: bytes, *, project: str) -> None:
+        """Create a config or a secret; Swarm never changes one. A name that is taken is an error."""
+        ...
+
+    async def remove_file(self, kind: FileKind, name_or_id: str, *, project: str) -> None: ...
+
+    async def create_service(self, spec: ServiceSpec) -> None: ...
+
+    async def update_service(self, spec: ServiceSpec) -> None:
+        """Its tasks are made anew, also where the specification is the same."""
+        ...
+
+    async def roll_back_service(self, name: str, *, project: str) -> None: ...
+
+    async def remove_service(self, name_or_id: str, *, project: str) -> None: ...
+
+
 class EngineApi(Protocol):
     """One Docker engine."""
 
@@ -117,6 +140,9 @@ class EngineApi(Protocol):
 
     @property
     def members(self) -> MembersApi: ...
+
+    @property
+    def swarm_calls(self) -> SwarmApi: ...
 
     async def info(self) -> EngineInfo: ...
 

@@ -110,11 +110,11 @@ def _tls(host: str, endpoint: Endpoint) -> ssl.SSLContext:
 
 def _client_tls() -> Path | None:
     """Where the Docker client looks for its certificates."""
-    folder = Path(os.environ.get("DOCKER_CERT_PATH") or _store())
+    folder = Path(os.environ.get("DOCKER_CERT_PATH") or store())
     return folder if (folder / "ca.pem").exists() else None
 
 
-def _store() -> Path:
+def store() -> Path:
     return Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
 
 
@@ -122,13 +122,13 @@ def _context(host: str, name: str) -> Endpoint:
     if name == "default":
         return _default(host)
     digest = hashlib.sha256(name.encode()).hexdigest()
-    meta = _store() / "contexts" / "meta" / digest / "meta.json"
+    meta = store() / "contexts" / "meta" / digest / "meta.json"
     try:
         docker = json.loads(meta.read_bytes())["Endpoints"]["docker"]
         url, skip = str(docker["Host"]), bool(docker.get("SkipTLSVerify", False))
     except FileNotFoundError as error:
         raise EngineError(
-            f"{host}: there is no Docker context {name!r} in {_store()}",
+            f"{host}: there is no Docker context {name!r} in {store()}",
             hint=f"`docker context ls` shows what there is; `docker context create {name} …` makes one",
         ) from error
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -136,7 +136,7 @@ def _context(host: str, name: str) -> Endpoint:
             f"{host}: the Docker context {name!r} cannot be read from {meta}: {error}",
             hint=f"`docker context inspect {name}` must show an Endpoints.docker.Host",
         ) from error
-    tls = _store() / "contexts" / "tls" / digest / "docker"
+    tls = store() / "contexts" / "tls" / digest / "docker"
     return Endpoint(url, tls=tls if tls.is_dir() else None, verify=not skip)
 
 

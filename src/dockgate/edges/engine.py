@@ -20,11 +20,12 @@ from aiodocker.networks import DockerNetwork
 
 from dockgate.edges import docker_json as wire
 from dockgate.edges import endpoint, streams
-from dockgate.edges.api import EngineEvent, EngineInfo, ExecResult, HelperSpec, MembersApi, Talk
+from dockgate.edges.api import EngineEvent, EngineInfo, ExecResult, HelperSpec, MembersApi, SwarmApi, Talk
 from dockgate.edges.archive_format import CHUNK, config_archive, folder_archive, only_file
 from dockgate.edges.attempt import attempt, not_ours, short, too_old
 from dockgate.edges.member_calls import MemberCalls
 from dockgate.edges.settling import when_settled
+from dockgate.edges.swarm_calls import SwarmCalls
 from dockgate.errors import EngineError, NotFound
 from dockgate.model.objects import LABEL_KIND, LABEL_PROJECT, ContainerSpec, Kind, NetworkSpec, is_ours
 from dockgate.model.observed import Container, Labels, ObservedNetwork, Volume
@@ -59,6 +60,10 @@ class Engine:
     @property
     def members(self) -> MembersApi:
         return MemberCalls(self._host, lambda what, limit_s: self._call(what, limit_s=limit_s))
+
+    @property
+    def swarm_calls(self) -> SwarmApi:
+        return SwarmCalls(self._host, self._call, lambda: self._api or OLDEST_API)
 
     async def __aenter__(self) -> Engine:
         return self

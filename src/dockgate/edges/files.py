@@ -19,6 +19,8 @@ from dockgate.spec import Loaded, Problem, SecretText, SecretUnavailable, SpecEr
 from dockgate.spec.document import MAX_BYTES
 
 MAX_SECRET_BYTES = 4096
+FILE_SUFFIX = "_FILE"
+"""The variable NAME_FILE names a file that holds what NAME would: what a container can be given out of sight."""
 
 
 def load_file(path: Path, environment: Mapping[str, str] = os.environ) -> Loaded:
@@ -54,9 +56,12 @@ class SecretReader:
 
     def _from_environment(self, name: str) -> SecretText:
         value = self.environment.get(name)
-        if value is None:
+        if value is not None:
+            return SecretText(value)
+        file = self.environment.get(f"{name}{FILE_SUFFIX}")
+        if file is None:
             raise SecretUnavailable(f"the environment variable {name} is not set", hint="set it before this command")
-        return SecretText(value)
+        return self._from_file(file)
 
     def _from_file(self, name: str) -> SecretText:
         path = self.folder / name

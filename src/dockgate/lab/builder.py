@@ -89,6 +89,13 @@ def build(engine: Engine, tag: str, context: Path, arguments: Mapping[str, str])
     )
 
 
+def remove(engine: Engine, tag: str) -> None:
+    """Take an image away again, and what its build left; one that is not there is nothing to do."""
+    if image_id(engine, tag):
+        engine.delete(f"/images/{tag}", attempt=f"removing the image {tag}")
+    engine.post("/images/prune", attempt="removing what a build left")
+
+
 def image_id(engine: Engine, tag: str) -> str:
     """The id of an image, '' if the engine has none of that tag."""
     found = _inspect(engine, tag)

@@ -61,6 +61,10 @@ class Engine:
         """The JSON of a POST, None if the answer is empty."""
         return self._ask("POST", path, body, attempt=attempt)
 
+    def delete(self, path: str, *, attempt: str) -> JSON:
+        """The JSON of a DELETE."""
+        return self._ask("DELETE", path, None, attempt=attempt)
+
     def upload(self, path: str, parameters: Mapping[str, str], body: IO[bytes], *, attempt: str) -> None:
         """POST a tar archive (an import, a build, a load); the engine's stream of messages is read to its end."""
         where = f"{path}?{urlencode(parameters)}"

@@ -14,6 +14,7 @@ from .desired import Desired, Mode
 from .objects import ContainerSpec, NetworkSpec
 from .replacing import MemberAction
 from .source import Source
+from .swarm import SwarmAction
 from .tls_actions import TlsAction
 
 
@@ -403,6 +404,7 @@ Action: TypeAlias = (
     | Announce
     | Prove
     | MemberAction
+    | SwarmAction
     | ApplyRules
     | ProveRules
     | KeepRules

@@ -15,7 +15,7 @@ from typing import Literal, TypeAlias
 
 from .observed import Container, Labels, PublishedPort
 
-Kind: TypeAlias = Literal["lb", "node", "network", "address", "config", "rules", "helper"]
+Kind: TypeAlias = Literal["lb", "node", "network", "address", "config", "rules", "helper", "controller"]
 
 LABEL_PROJECT = "dockgate.project"
 LABEL_KIND = "dockgate.kind"

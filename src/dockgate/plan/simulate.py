@@ -29,6 +29,7 @@ from dockgate.model.observed import (
     Volume,
 )
 from dockgate.model.replacing import MemberAction
+from dockgate.model.swarm import SwarmAction
 from dockgate.model.tls_actions import PutTlsFiles, RemoveTlsFiles
 from dockgate.plan.seats import overlap
 
@@ -63,6 +64,8 @@ def simulate(observed: Observed, action: a.Action, trees: Mapping[str, Config]) 
             return _proved(observed, host, action) if isinstance(action, a.Prove) else observed
         case _ if isinstance(action, MemberAction):
             raise Impossible("members are somebody else's; replacing one is tried on engines, fake and real")
+        case _ if isinstance(action, SwarmAction):
+            raise Impossible("a Swarm's services are no part of an observed world; tried on engines, fake and real")
         case a.RestoreConfig():
             raise Impossible("what the previous configuration was is not part of an observed world")
         case _:

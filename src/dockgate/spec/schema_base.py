@@ -45,7 +45,7 @@ class SecretSpec(Model):
     """Where a secret is kept: exactly one of the two. It is never written into this file."""
 
     file: rules.SecretFile | None = optional("A file that holds it, relative to this file's folder.")
-    env: rules.SecretEnv | None = optional("An environment variable that holds it.")
+    env: rules.SecretEnv | None = optional("An environment variable; NAME_FILE may name a file that holds it instead.")
 
     @model_validator(mode="before")
     @classmethod
