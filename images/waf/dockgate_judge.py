@@ -150,6 +150,8 @@ def _told(request: Request, verdict: Verdict, for_proof: bool) -> dict[str, obje
     """What the parent hears of a request: nothing of its values."""
     if not verdict.would:
         return {"action": "passed"}
+    gravest = sorted(verdict.findings, key=lambda each: each.severity or "9")
+    gravest = sorted(verdict.findings, key=lambda each: each.severity or "9")
     method, path = request.method.decode("latin-1")[:16], request.uri.partition(b"?")[0].decode("latin-1")[:200]
     return {
         "at": round(time.time(), 3),
@@ -161,10 +163,8 @@ def _told(request: Request, verdict: Verdict, for_proof: bool) -> dict[str, obje
         "path": path if path.isprintable() else "",
         "score": verdict.score,
         "proof": for_proof,
-        "rules": [
-            {"rule": each.rule, "message": each.message, "part": each.part} for each in verdict.findings
-        ][:10],
-    }  # fmt: skip
+        "rules": [{"rule": each.rule, "message": each.message, "part": each.part} for each in gravest[:10]],
+    }
 
 
 def judge_forever(engine: Engine, listener: socket.socket, reports: socket.socket) -> None:

@@ -135,6 +135,9 @@ class Engine:
         told = _Intervention(200, 0, None, None, 0)
         if not self._library.msc_intervention(transaction, ctypes.byref(told)):
             return 0
+        # Of the rule that refuses, the engine speaks here and not in its log.
+        if told.log:
+            self._heard(None, ctypes.string_at(told.log))
         for text in (told.url, told.log):
             if text:
                 self._free(text)

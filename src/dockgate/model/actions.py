@@ -15,6 +15,7 @@ from .objects import ContainerSpec, NetworkSpec
 from .replacing import MemberAction
 from .source import Source
 from .tls_actions import TlsAction
+from .waf_actions import WafAction
 
 
 @dataclass(frozen=True)
@@ -23,11 +24,13 @@ class HaproxyConfig:
 
     ``structure``: a hash over everything that needs a reload when it changes; weights and slot addresses, which the
     runtime socket can set, are not in it. It stands in the text as the global description.
+    ``beside``: further files that it names, by name, each called by its content.
     """
 
     text: str = field(repr=False)
     structure: str
     origins: tuple[Source | None, ...] = field(default=(), repr=False, compare=False)
+    beside: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ class TlsQuestion:
 @dataclass(frozen=True)
 class ProofRequest:
     """One request through a VIP. For mode tcp: a connection that opens. ``pool``: the pool that must answer.
-    ``headers``: further ones, names and values."""
+    ``headers``: further ones, names and values. ``attack``: a firewall must refuse it."""
 
     address: str
     port: int
@@ -77,6 +80,7 @@ class ProofRequest:
     path: str = "/"
     tls: TlsQuestion | None = None
     headers: tuple[tuple[str, str], ...] = ()
+    attack: bool = False
 
 
 @dataclass(frozen=True)
@@ -127,7 +131,7 @@ class CreateVolume:
     name: str
     project: str
     owner: str
-    kind: Literal["config", "rules"] = "config"
+    kind: Literal["config", "sockets", "rules"] = "config"
 
     def __str__(self) -> str:
         return f"create volume {self.name}"
@@ -395,6 +399,7 @@ Action: TypeAlias = (
     | DisconnectNetwork
     | WriteConfig
     | TlsAction
+    | WafAction
     | ValidateConfig
     | ActivateConfig
     | RestoreConfig

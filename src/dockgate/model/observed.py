@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, TypeAlias
 
+from .waf import WafState
+
 ContainerState: TypeAlias = Literal["created", "running", "paused", "restarting", "exited", "removing", "dead"]
 SwarmRole: TypeAlias = Literal["none", "worker", "manager"]
 
@@ -213,7 +215,8 @@ class FirewallState:
 
 @dataclass(frozen=True)
 class ObservedHost:
-    """One engine, read completely. ``images``: every repository:tag that it holds.
+    """One engine, read completely. ``images``: every repository:tag that it holds. ``wafs``: our firewalls that run, by
+    container.
 
     ``node_address``: the IPv4 address by which the other nodes of its Swarm know it, "" outside a Swarm. ``lan``: the
     prefixes of its interfaces that face other machines. ``bridge_filter``: whether the kernel shows packets between
@@ -230,6 +233,7 @@ class ObservedHost:
     volumes: tuple[Volume, ...] = ()
     images: frozenset[str] = frozenset()
     loadbalancers: tuple[LoadBalancer, ...] = ()
+    wafs: tuple[tuple[str, WafState | Unknown], ...] = ()
     lan: tuple[str, ...] | Unknown = Unknown("no node container was asked")
     bridge_filter: bool | Unknown = Unknown("no node container was asked")
     firewall: FirewallState | Unknown = Unknown("no node container was asked")
