@@ -47,6 +47,8 @@ def resolve_waf(job: Job, path: Path, spec: WafSpec | None, routes: list[RouteSp
 def _exclusions(job: Job, at: Path, specs: list[ExclusionSpec]) -> tuple[Exclusion, ...]:
     made = []
     for index, spec in enumerate(specs):
+        if not spec.rules and job.tree.whole(*at, index, "rules"):
+            job.problem((*at, index, "rules"), "an exclusion must name at least one rule", "give their ids")
         spans = [ids for ids in spec.rules if "-" in ids]
         if spans and spec.argument:
             what = f"an argument is taken out of single rules, and {spans[0]} is a span of them"

@@ -16,7 +16,7 @@ from .schema_base import Model, ShortModel, milliseconds, optional
 class ExclusionSpec(Model):
     """Rules that are wrong about an application: at all, below a path, or there for one argument."""
 
-    rules: list[rules_waf.RuleIds] = Field(description='Ids, and spans of them like `"942100-942199"`.', min_length=1)
+    rules: list[rules_waf.RuleIds] = Field(description='Ids, and spans of them like `"942100-942199"`.')
     path: values.UrlPath | None = optional("Only for this path and what is below it, by whole segments.")
     argument: rules_waf.Argument | None = optional("Only this argument of a request is not looked at by them.")
 
