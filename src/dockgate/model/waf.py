@@ -44,7 +44,7 @@ class Waf:
     threshold: int = 5
     processes: int = 2
     fail: Literal["closed", "open"] = "closed"
-    timeout_ms: int = 1000
+    timeout_ms: int = 2000
     body_limit: int = 65_536
     oversize: Literal["refuse", "pass"] = "refuse"
     exclusions: tuple[Exclusion, ...] = ()
