@@ -38,6 +38,7 @@ from dockgate.model.desired import (
     VipTimeouts,
 )
 from dockgate.model.http import Clients, Http
+from dockgate.model.waf import Exclusion, Waf
 from dockgate.spec.secrets import password_hash
 
 PASSWORD = "correct horse"
@@ -162,6 +163,11 @@ def _precedence(route: Route) -> tuple[bool, bool, int, int, str, str]:
     return route.host is None, wildcard, -len(host) if wildcard else 0, -len(path), host, path
 
 
+_wafs = st.sampled_from(
+    [None, None, Waf(), Waf("detect", fail="open", processes=1, exclusions=(Exclusion(("942100",), "/api", "q"),))]
+)
+
+
 @st.composite
 def vips(draw: st.DrawFn, name: str, hosts: tuple[Host, ...], pools: tuple[Pool, ...]) -> Vip:
     """A VIP. Its ports cannot clash: each name has a range of its own, shared ports need an address of its own."""
@@ -195,6 +201,7 @@ def vips(draw: st.DrawFn, name: str, hosts: tuple[Host, ...], pools: tuple[Pool,
         connections=draw(connections()),
         log=draw(st.sampled_from(("text", "json"))),
         http=draw(vip_https(auths(name, PROJECT, PASSWORD))) if http else Http(),
+        waf=draw(_wafs) if http else None,
     )
     only_routes = draw(st.booleans())
     if not made.routes or not only_routes:

@@ -68,6 +68,11 @@ class Haproxy:
     root: Path
     process: subprocess.Popen[bytes] | None = None
 
+    def put(self, files: tuple[tuple[str, str], ...]) -> None:
+        """Files that a configuration names, beside it."""
+        for name, text in files:
+            (self.root / "etc/haproxy" / name).write_text(text)
+
     def check(self, text: str) -> tuple[int, str]:
         """What ``haproxy -c`` says: exit code and output."""
         (self.root / "etc/haproxy/candidate.cfg").write_text(text)

@@ -47,6 +47,7 @@ def test_every_kept_configuration_is_accepted_without_a_warning(
     certificate = pair("shop.example")
     for file in CASES[name].desired(version).tls_files(CASES[name].vip):
         (checker.root / CONFIG_DIR.lstrip("/") / file.name).write_bytes(certificate.cert + certificate.key)
+    checker.put(made.beside)
     code, output = checker.check(made.text)
     assert (code, explain(output, made)) == (0, ())
 
@@ -57,6 +58,7 @@ def test_every_generated_configuration_is_accepted(checker: Haproxy, version: Ha
     desired = replace(desired, images=replace(desired.images, haproxy_version=version))
     for vip in desired.vips:
         made = render(build(desired, vip, {}))
+        checker.put(made.beside)
         code, output = checker.check(made.text)
         assert (code, explain(output, made)) == (0, ())
 

@@ -24,6 +24,7 @@ from tests.fakes.network import FakeNetwork, Killed
 from tests.fakes.node import node
 from tests.fakes.streams import FakeStreams
 from tests.fakes.swarm import FakeSwarm
+from tests.fakes.waf import answer as waf_answer
 
 from dockgate.edges.api import EngineApi, EngineEvent, EngineInfo, ExecResult, HelperSpec, Talk
 from dockgate.edges.firewall import PROGRAM
@@ -32,9 +33,12 @@ from dockgate.model.objects import (
     ACTIVE_CONFIG,
     ADMIN_SOCKET,
     CONFIG_DIR,
+    LABEL_KIND,
     MASTER_SOCKET,
     NODE_DIR,
     STATE_FILE,
+    WAF_PROGRAM,
+    WAF_RULES,
     ContainerSpec,
     Kind,
     NetworkSpec,
@@ -55,12 +59,17 @@ START_TIME = "2026-01-02T03:04:05Z"
 
 @dataclass
 class FakeContainer:
-    """What the engine keeps of a container. ``volume``: the name of its configuration volume, or ""."""
+    """What the engine keeps of a container. ``volume``, ``sockets``: the names of its volumes, or ""."""
 
     seen: Container
     volume: str = ""
     user: str = "99"
     haproxy: FakeHaproxy = field(default_factory=FakeHaproxy)
+    sockets: str = ""
+
+    @property
+    def is_waf(self) -> bool:
+        return self.seen.labels.get(LABEL_KIND) == "waf"
 
 
 class FakeEngine(EngineApi):
@@ -207,7 +216,7 @@ class FakeEngine(EngineApi):
             if name not in self.volume_labels:
                 raise NotFound(f"{self._host}: could not remove volume {name}: no such volume")
             self._must_be_ours(self.volume_labels[name], project, name)
-            if any(each.volume == name for each in self.kept.values()):
+            if any(name in (each.volume, each.sockets) for each in self.kept.values()):
                 raise EngineError(f"{self._host}: could not remove volume {name}: volume is in use")
             del self.volume_labels[name]
             shutil.rmtree(self._folder(name))
@@ -229,7 +238,7 @@ class FakeEngine(EngineApi):
                 attachments=tuple(Attachment(name) for name in spec.networks[:1]),
                 wanted_ports=spec.publish,
             )
-            self.kept[seen.id] = FakeContainer(seen, volume=spec.config_volume)
+            self.kept[seen.id] = FakeContainer(seen, volume=spec.config_volume, sockets=spec.sockets_volume)
             return seen.id
 
     async def start_container(self, container: str) -> None:
@@ -238,7 +247,7 @@ class FakeEngine(EngineApi):
             if found.seen.state == "running":
                 return
             self._need_ports(found.seen)
-            runs = not found.volume or found.haproxy.load(self._config(found))
+            runs = not found.volume or found.is_waf or found.haproxy.load(self._config(found))
             found.seen = replace(
                 found.seen,
                 state="running" if runs else "restarting",
@@ -294,6 +303,9 @@ class FakeEngine(EngineApi):
             found = self.find(container)
             if found.seen.state != "running":
                 raise EngineError(f"{self._host}: could not run {argv[0]}: container is not running")
+            if argv[:2] == list(WAF_PROGRAM):
+                lets_pass = self.network.faults.lets_attacks_pass
+                return waf_answer(self._folder(found.volume), argv[2], lets_pass=lets_pass)
             if argv[:2] == list(PROGRAM):
                 said = self.firewall.verb(argv[2], json.loads(argv[3]))
                 return ExecResult(int("error" in said), stdout=json.dumps(said))
@@ -351,14 +363,17 @@ class FakeEngine(EngineApi):
             if directory == NODE_DIR:
                 self.firewall.candidates |= {name: json.loads(content) for name, content in files.items()}
                 return
-            assert directory == CONFIG_DIR
+            assert directory == (WAF_RULES if self.find(container).is_waf else CONFIG_DIR)
             for name, content in files.items():
                 (self._folder(self.find(container).volume) / name).write_bytes(content)
 
     async def run_helper(self, spec: HelperSpec, *, timeout_s: float = 30.0) -> ExecResult:
         async with self.called(f"run_helper {_told(spec.argv)}"):
             assert is_ours(spec.labels, spec.labels.get("dockgate.project") or "", "helper")
-            return await self._run(self.find(spec.volumes_of).volume, spec.argv)
+            volume = self.find(spec.volumes_of).volume
+            if list(spec.argv[:2]) == list(WAF_PROGRAM):
+                return waf_answer(self._folder(volume), spec.argv[2], lets_pass=False)
+            return await self._run(volume, spec.argv)
 
     # images
 

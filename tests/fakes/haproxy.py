@@ -158,7 +158,7 @@ def _servers(text: str) -> list[FakeServer]:
         words = shlex.split(line, comments=True)
         if line and not line[0].isspace():
             pool = words[1] if words[:1] == ["backend"] else ""
-        elif pool and words[:1] == ["server"]:
+        elif pool and not pool.startswith("dockgate:") and words[:1] == ["server"]:
             place, _, port = words[2].removeprefix("ipv4@").rpartition(":")
             weight = int(words[words.index("weight") + 1]) if "weight" in words else 100
             admin = "maint" if "disabled" in words else "ready"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from tests.fakes.swarm import KeptSwarm
 
 from dockgate.edges.firewall import PROGRAM
+from dockgate.model.objects import WAF_PROGRAM
 from dockgate.model.observed import Container, ObservedNetwork
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class Faults:
     dockgate dies before or after it had its effect. ``fail``: calls (by their text) that fail. ``refuse``: what
     ``haproxy -c`` says when it refuses every configuration. ``status``: what every VIP answers, whatever its pool.
     ``refuse_certificate``: what HAProxy says to a certificate on its runtime socket.
+    ``lets_attacks_pass``: firewalls refuse nothing.
     """
 
     off: set[str] = field(default_factory=set)
@@ -43,6 +45,7 @@ class Faults:
     refuse: str = ""
     status: int = 0
     refuse_certificate: str = ""
+    lets_attacks_pass: bool = False
 
 
 @dataclass
@@ -73,5 +76,5 @@ class FakeNetwork:
     def changes(self) -> list[str]:
         """The calls that change something."""
         reading = ("info", "containers", "container ", "networks", "volumes", "images", "get_file", "exec show ")
-        reading += (f"exec {' '.join(PROGRAM)} state",)
+        reading += (f"exec {' '.join(PROGRAM)} state", f"exec {' '.join(WAF_PROGRAM)} status")
         return [call for call in self.calls if not call.partition(": ")[2].startswith(reading)]

@@ -24,12 +24,18 @@ def _answer(network: FakeNetwork, job: Mapping[str, object]) -> dict[str, object
         for container in engine.kept.values() if address in held else ():
             if any(_serves(published, address, port) for published in container.seen.published):
                 shown = engine.shown(container, port) if "name" in job else ""
-                return {"outcome": "open", "status": _status(network, container, port), "shown": shown}
+                return {"outcome": "open", "status": _answered(network, container, job), "shown": shown}
     return {"outcome": "refused"}
 
 
 def _serves(published: PublishedPort, address: str, port: int) -> bool:
     return published.host_port == port and published.host_address in ("0.0.0.0", address)
+
+
+def _answered(network: FakeNetwork, container: FakeContainer, job: Mapping[str, object]) -> int:
+    """A firewall before it refuses an attack, if it refuses any."""
+    guarded = "filter spoe" in container.haproxy.text and not network.faults.lets_attacks_pass
+    return 403 if guarded and "script" in str(job["path"]) else _status(network, container, int(str(job["port"])))
 
 
 def _status(network: FakeNetwork, container: FakeContainer, port: int) -> int:

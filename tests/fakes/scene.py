@@ -38,7 +38,7 @@ def three_hosts(folder: Path, *, images: bool = True) -> FakeNetwork:
     for number, name in enumerate(HOSTS, 1):
         engine = FakeEngine(network, name, address=f"192.168.50.1{number}", swarm="worker" if number > 1 else "manager")
         wanted = desired().images
-        engine.tags = {wanted.haproxy, wanted.node, "dockgate/web:1"} if images else set()
+        engine.tags = {wanted.haproxy, wanted.node, wanted.waf, "dockgate/web:1"} if images else set()
     return network
 
 

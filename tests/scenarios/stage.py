@@ -109,7 +109,8 @@ class Stage:
     def balancer(self, file: Path, vip: str, host: str = "docker1") -> str:
         """Name of the VIP's load balancer container on a host; there must be exactly one that runs."""
         project = load_file(file).desired.project
-        words = ["--filter", f"label=dockgate.project={project}", "--filter", f"label=dockgate.name={vip}"]
+        labels = (f"dockgate.project={project}", f"dockgate.name={vip}", "dockgate.kind=lb")
+        words = [word for label in labels for word in ("--filter", f"label={label}")]
         found = self.lab.docker(host, "ps", "--format", "{{.Names}}", *words).stdout.split()
         assert len(found) == 1, f"load balancers of {vip} on {host}: {found}"
         return found[0]

@@ -145,6 +145,16 @@ def canary(stage: Stage, file: Path) -> None:
     answered_by(stage, url, {"canary1"})
 
 
+def waf(stage: Stage, file: Path) -> None:
+    url = "http://docker1.lab.lab:8087"
+    answered_by(stage, f"{url}/", {"app1", "app2"})
+    attack = "?x=%3Cscript%3Ealert(1)%3C/script%3E"
+    asked = {path: stage.get(f"{url}{path}{attack}")[0] for path in ("/", "/reports", "/files", "/internal")}
+    assert asked == {"/": 403, "/reports": 200, "/files": 200, "/internal": 403}
+    (row,) = stage.status(file)["firewalls"]
+    assert (row["works"], row["state"]["would_refuse"]) == (True, 1)
+
+
 PROMISES: dict[str, Callable[[Stage, Path], None]] = {
     "01-overlay": overlay,
     "02-published": published,
@@ -157,6 +167,7 @@ PROMISES: dict[str, Callable[[Stage, Path], None]] = {
     "09-http": http,
     "10-sticky": sticky,
     "11-canary": canary,
+    "12-waf": waf,
 }
 
 

@@ -20,13 +20,9 @@ from rich.console import Console
 from rich.table import Table
 
 from dockgate.cli.session import Output, OutputOption
-<<<<<<< HEAD
 from dockgate.lab.address import CLIENT, DEFAULT_NAME, plan_lab
-=======
-from dockgate.lab.address import CLIENT, DEFAULT_NAME
 from dockgate.lab.cache import Cache
 from dockgate.lab.controller import controller_image
->>>>>>> swarm
 from dockgate.lab.errors import LabError
 from dockgate.lab.faults import KINDS, named_fault
 from dockgate.lab.kind import ENGINES, USUAL_ENGINE, Kind, kinds_of

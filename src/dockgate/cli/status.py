@@ -74,6 +74,8 @@ def render(view: StatusView, keeper: Sequence[str] = ()) -> RenderableType:
         parts += [Text(), *several, _members(tuple(rows))]
     if view.certificates:
         parts += [Text(), *map(Text, map(str, view.certificates))]
+    if view.firewalls:
+        parts += [Text(), *(Text(line) for row in view.firewalls for line in row.lines())]
     reasons = _reasons(view)
     if reasons:
         parts += [Text(), *map(Text, reasons)]

@@ -10,6 +10,7 @@ from dockgate.model.desired import ByLabel, ByService, Desired, Vip
 from dockgate.model.objects import balancer_of
 from dockgate.model.observed import Observed, ObservedHost, RunningHaproxy, ServerState, Unknown
 from dockgate.plan.labelled import refusals
+from dockgate.waf.view import WafRow, waf_rows
 
 
 @dataclass(frozen=True)
@@ -58,10 +59,11 @@ class StatusView:
     hosts: tuple[str, ...]
     refused: tuple[str, ...] = ()
     certificates: tuple[CertificateRow, ...] = ()
+    firewalls: tuple[WafRow, ...] = ()
 
     @property
     def well(self) -> bool:
-        return all(row.well for row in self.vips) and not self.hosts
+        return all(row.well for row in self.vips) and all(row.works for row in self.firewalls) and not self.hosts
 
     def as_json(self) -> dict[str, object]:
         return {
@@ -71,6 +73,7 @@ class StatusView:
             "problems": list(self.hosts),
             "refused": list(self.refused),
             "certificates": [asdict(row) for row in self.certificates],
+            "firewalls": [asdict(row) for row in self.firewalls],
         }
 
 
@@ -85,7 +88,9 @@ def status_view(desired: Desired, observed: Observed) -> StatusView:
     certificates = certificate_rows(desired, observed)
     expired = tuple(f"{row}; renew it" for row in certificates if row.expired)
     problems = (*hosts, *firewall_problems(desired, observed), *expired)
-    return StatusView(vips, members, problems, tuple(refusals(desired, observed)), certificates)
+    return StatusView(
+        vips, members, problems, tuple(refusals(desired, observed)), certificates, waf_rows(desired, observed)
+    )
 
 
 def _vip_row(desired: Desired, vip: Vip, host_name: str, observed: Observed) -> VipRow:

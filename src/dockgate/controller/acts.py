@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
-from dockgate.controller import configs, prove, replacing, rules, swarm, tls
+from dockgate.controller import configs, prove, replacing, rules, swarm, tls, waf
 from dockgate.controller.world import World
 from dockgate.edges import node
 from dockgate.edges.archive_format import chunks
@@ -64,6 +64,7 @@ from dockgate.model.swarm import (
     UpdateService,
 )
 from dockgate.model.tls_actions import PutTlsFiles, RemoveTlsFiles
+from dockgate.model.waf_actions import JudgeRules, ProveWaf, PutRules
 
 Act: TypeAlias = Callable[[World, Any], Awaitable[str]]
 
@@ -206,6 +207,9 @@ ACTS: dict[type[Action], Act] = {
     WriteConfig: configs.write,
     PutTlsFiles: tls.put,
     RemoveTlsFiles: tls.remove,
+    PutRules: waf.put,
+    JudgeRules: waf.judge,
+    ProveWaf: waf.prove,
     ValidateConfig: configs.validate,
     ActivateConfig: configs.activate,
     RestoreConfig: configs.restore,

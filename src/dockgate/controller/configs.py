@@ -54,10 +54,16 @@ _ACTIVATE = (
 )
 _RESTORE = f"set -e; ln -f {_PREVIOUS} {_PREVIOUS}.back; mv -f {_PREVIOUS}.back {_ACTIVE}; rm -f {_UNPROVED}"
 
+_PROVED = (
+    f'rm -f {_UNPROVED}; cd {CONFIG_DIR}; for file in waf-*.spoe; do [ -e "$file" ] || continue;'
+    f' grep -qs "$file" {ACTIVE_CONFIG} {PREVIOUS_CONFIG} {CANDIDATE_CONFIG} || rm -f "$file"; done'
+)
+
 
 async def write(world: World, action: WriteConfig) -> str:
     container = await world.ours(action.host, action.container, "lb")
     files = {CANDIDATE_CONFIG: action.config.text.encode()}
+    files |= {name: text.encode() for name, text in action.config.beside}
     await world.engine(action.host).put_files(container.id, CONFIG_DIR, files)
     return ""
 
@@ -84,8 +90,9 @@ async def activate(world: World, action: ActivateConfig) -> str:
 
 
 async def proved(world: World, host: str, container: Container) -> None:
-    """Take the mark away that ``activate`` set."""
-    await in_volume(world, host, container, ["rm", "-f", _UNPROVED])
+    """Take the mark away that ``activate`` set, and the filters' files that neither this configuration nor the one
+    before it names."""
+    await in_volume(world, host, container, ["sh", "-c", _PROVED])
 
 
 async def restore(world: World, action: RestoreConfig) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TypeAlias
 
-from dockgate.edges import firewall, haproxy_socket, tls_files
+from dockgate.edges import firewall, haproxy_socket, tls_files, waf
 from dockgate.edges.api import EngineApi
 from dockgate.edges.firewall import KernelState
 from dockgate.errors import DockgateError, EngineError, NotFound
@@ -26,6 +26,7 @@ from dockgate.model.observed import (
     RunningHaproxy,
     Unknown,
 )
+from dockgate.model.waf import WafState
 
 HostState: TypeAlias = ObservedHost | Unknown
 
@@ -81,9 +82,11 @@ async def _host(name: str, engine: EngineApi, project: str, rules_of: str) -> Ob
         engine.containers(), engine.networks(), engine.volumes(), engine.images()
     )
     ours = [container for container in containers if not rules_of and is_ours(container.labels, project, "lb")]
-    kernel, loadbalancers = await asyncio.gather(
+    wafs = [each for each in containers if not rules_of and is_ours(each.labels, project, "waf")]
+    kernel, loadbalancers, firewalls = await asyncio.gather(
         _kernel(engine, containers if rules_of in ("", name) else (), project),
         asyncio.gather(*(_loadbalancer(engine, container) for container in ours)),
+        asyncio.gather(*(_waf(engine, each) for each in wafs if each.state == "running")),
     )
     return ObservedHost(
         name=name,
@@ -96,6 +99,7 @@ async def _host(name: str, engine: EngineApi, project: str, rules_of: str) -> Ob
         volumes=volumes,
         images=images,
         loadbalancers=tuple(loadbalancers),
+        wafs=tuple(firewalls),
         lan=kernel if isinstance(kernel, Unknown) else kernel.lan,
         bridge_filter=kernel if isinstance(kernel, Unknown) else kernel.bridge_filter,
         firewall=kernel if isinstance(kernel, Unknown) else kernel.firewall,
@@ -130,6 +134,13 @@ async def _loadbalancer(engine: EngineApi, container: Container) -> LoadBalancer
         _config(engine, container), _running(engine, container), _unproved(engine, container), _tls(engine, container)
     )
     return LoadBalancer(container.name, config, running, unproved, files)
+
+
+async def _waf(engine: EngineApi, container: Container) -> tuple[str, WafState | Unknown]:
+    try:
+        return container.name, await waf.status(engine, container)
+    except EngineError as error:
+        return container.name, Unknown(error.what)
 
 
 async def _tls(engine: EngineApi, container: Container) -> tuple[tuple[str, str], ...]:

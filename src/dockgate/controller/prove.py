@@ -1,7 +1,8 @@
 """Asking a VIP for real: first its HAProxy must be ready to be judged, then it is asked from a host's node container.
 
 Passes: any HTTP status but 502, 503 and 504; a connection that opens (mode tcp); and 503 for a pool that nobody
-counted on and that has no server up. Over TLS one of the file's certificates must have come as well; a port that wants
+counted on and that has no server up. An attack
+passes when it is refused. Over TLS one of the file's certificates must have come as well; a port that wants
 a certificate of its clients is asked for no more than that. Invariant: a pool that must serve and does not, or a
 question that could not be asked, is never a pass.
 """
@@ -34,18 +35,28 @@ CHECKED_S = 2
 _UNCHECKED = {"", "INI", "UNK"}
 _WITH_CODE = {"L7OK", "L7OKC", "L7STS"}
 _BROKEN = {502, 503, 504}
+REFUSED = 403
+_TURNED_AWAY = {403, 429}
 
 
 @dataclass(frozen=True)
 class _Question:
+    """``harmless``: for an attack, how the same question is answered without one, 0 when it was not asked."""
+
     request: ProofRequest
     answer: Answer
     served: bool
     counted_on: bool
+    harmless: int = 0
 
     @property
     def waits_for_members(self) -> bool:
         return self.answer.status == 503 and not self.counted_on and not self.served
+
+    @property
+    def inconclusive(self) -> bool:
+        """What has nothing of an attack is turned away with the same word, before any firewall looks at it."""
+        return self.answer.status in _TURNED_AWAY and self.answer.status == self.harmless
 
     @property
     def passes(self) -> bool:
@@ -58,6 +69,8 @@ class _Question:
                 return True
         if self.request.mode == "tcp":
             return True
+        if self.request.attack:
+            return self.answer.status == REFUSED or self.inconclusive
         return self.answer.status > 0 and (self.answer.status not in _BROKEN or self.waits_for_members)
 
 
@@ -66,6 +79,12 @@ async def prove(world: World, action: Prove) -> str:
     running = await _ready(world, action, container.id)
     asked = await _ask(world, action, container.id)
     failed = next((question for question in asked if not question.passes), None)
+    if failed is not None and failed.request.attack:
+        raise ProofFailed(
+            f"VIP {action.vip}: an attack on {_place(failed.request)}, asked from {action.vantage}, {failed.answer}"
+            " and must be refused with 403",
+            hint=_hint(action, failed),
+        )
     if failed is not None:
         raise ProofFailed(
             f"VIP {action.vip}: {_place(failed.request)}, asked from {action.vantage}, {failed.answer};"
@@ -76,6 +95,10 @@ async def prove(world: World, action: Prove) -> str:
     waiting = dict.fromkeys(question.request.pool for question in asked if question.waits_for_members)
     if "" in waiting:
         return "answers 503, as maintenance asks"
+    if any(question.inconclusive for question in asked if question.request.attack):
+        return (
+            "an attack could not be tried from outside: nobody is let in from there; every judge refused one by itself"
+        )
     return f"answers 503: no member of pool {', '.join(waiting)} is up yet" if waiting else ""
 
 
@@ -120,14 +143,24 @@ async def _ask(world: World, action: Prove, container: str) -> tuple[_Question, 
         said = await node.probe(engine, vantage.id, action.requests)
         now = await haproxy_socket.running(world.engine(action.host), container)
         up = {server.pool for server in now.servers if server.up}
+        plain = {
+            _way(each): answer.status for each, answer in zip(action.requests, said, strict=True) if not each.attack
+        }
         questions = tuple(
-            _Question(request, answer, request.pool in up, request.pool in action.must_serve)
+            _Question(
+                request, answer, request.pool in up, request.pool in action.must_serve, plain.get(_way(request), 0)
+            )
             for request, answer in zip(action.requests, said, strict=True)
         )
         answers.append(questions)
         return answers[-1] if all(question.passes for question in answers[-1]) else None
 
     return await until(asked, limit_s=ASK_S) or answers[-1]
+
+
+def _way(request: ProofRequest) -> tuple[str, int, str]:
+    """What decides who may ask at all."""
+    return request.address, request.port, request.pool
 
 
 def _settled(running: RunningHaproxy) -> bool:
@@ -173,6 +206,10 @@ def _servers(servers: Iterable[ServerState]) -> str:
 
 
 def _hint(action: Prove, failed: _Question) -> str:
+    if failed.request.attack:
+        return (
+            "the firewall let an attack pass: is its threshold or an exclusion too wide? docker logs of its container"
+        )
     if failed.answer.outcome == "probe failed":
         return f"the question itself could not be asked: look at the node container on {action.vantage}"
     if (tls := failed.request.tls) is not None and tls.shown and failed.answer.shown not in tls.shown:

@@ -27,6 +27,7 @@ from dockgate.verify.attacks import unasked
 from dockgate.verify.jobs import Control, Controlled, Responder, Seen, Sent, Traced
 from dockgate.verify.model import HERE, Job, Measured, Outcome, Place
 from dockgate.verify.scene import Survey
+from dockgate.waf.view import troubles
 
 FIRST_PORT, LAST_PORT = 61_000, 65_299
 FIRST_UNTRACKED, LAST_UNTRACKED = 65_300, 65_535
@@ -70,6 +71,7 @@ async def verify(
             *scene.missing,
             *(scene.absent if changed is None else ()),
             *dict.fromkeys((*first.missing, *second.missing)),
+            *(troubles(desired, observed) if changed is None else ()),
         ),
         skipped=(*scene.skipped, *unasked(scene), *(() if changed is None else scene.absent)),
         seconds=time.monotonic() - started,

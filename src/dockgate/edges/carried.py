@@ -17,7 +17,7 @@ from typing import Literal
 
 from dockgate.edges import endpoint
 from dockgate.edges.files import FILE_SUFFIX, SecretReader, read_spec
-from dockgate.edges.key_files import KeyFiles
+from dockgate.edges.key_files import MOST_BYTES, KeyFiles
 from dockgate.edges.regular import read_regular, reason
 from dockgate.errors import DockgateError
 from dockgate.model.desired import Desired, Host
@@ -110,8 +110,8 @@ class _KeyFiles(KeyFiles):
 
     files: dict[str, bytes] = field(default_factory=dict, repr=False)
 
-    def read(self, name: str) -> bytes:
-        content = super().read(name)
+    def read(self, name: str, most: int = MOST_BYTES) -> bytes:
+        content = super().read(name, most)
         self.files[name] = content
         return content
 

@@ -11,7 +11,16 @@ from signal import Signals
 from typing import Any
 
 from dockgate.edges.api import EngineEvent, HelperSpec
-from dockgate.model.objects import CONFIG_DIR, HAPROXY_UID, NODE_DIR, RUN_DIR, ContainerSpec, NetworkSpec
+from dockgate.model.objects import (
+    CONFIG_DIR,
+    HAPROXY_UID,
+    NODE_DIR,
+    RUN_DIR,
+    WAF_RULES,
+    WAF_SOCKETS,
+    ContainerSpec,
+    NetworkSpec,
+)
 from dockgate.model.observed import (
     Attachment,
     Container,
@@ -200,8 +209,9 @@ def container_request(spec: ContainerSpec, api: tuple[int, int]) -> dict[str, An
             "DnsOptions": list(spec.dns_options),
             "Tmpfs": _run_dir() if spec.run_tmpfs else {},
             "Mounts": [
-                *([_volume_mount(spec.config_volume, CONFIG_DIR)] if spec.config_volume else []),
+                *([_volume_mount(spec.config_volume, _config_dir(spec))] if spec.config_volume else []),
                 *([_volume_mount(spec.state_volume, NODE_DIR)] if spec.state_volume else []),
+                *([_sockets_mount(spec)] if spec.sockets_volume else []),
             ],
         },
     }
@@ -253,6 +263,18 @@ def _run_dir() -> dict[str, str]:
 def _volume_mount(name: str, target: str) -> dict[str, Any]:
     """NoCopy: a configuration that an image brings along must not look like one of ours."""
     return {"Type": "volume", "Source": name, "Target": target, "VolumeOptions": {"NoCopy": True}}
+
+
+def _config_dir(spec: ContainerSpec) -> str:
+    return WAF_RULES if spec.kind == "waf" else CONFIG_DIR
+
+
+def _sockets_mount(spec: ContainerSpec) -> dict[str, Any]:
+    """The firewall's image says who may use the folder, and Docker gives the volume that owner and mode; a load
+    balancer only connects to what is there."""
+    own = spec.kind == "waf"
+    mount = {"Type": "volume", "Source": spec.sockets_volume, "Target": WAF_SOCKETS, "ReadOnly": not own}
+    return {**mount, "VolumeOptions": {"NoCopy": not own}}
 
 
 def _bindings(ports: tuple[PublishedPort, ...]) -> dict[str, list[dict[str, str]]]:

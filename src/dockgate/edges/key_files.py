@@ -15,9 +15,9 @@ from dockgate.edges.regular import read_regular, reason
 from dockgate.errors import ActionFailed
 from dockgate.model.tls import TlsFile
 from dockgate.spec import SecretUnavailable
+from dockgate.spec.key_files import MOST_BYTES
 from dockgate.spec.pem import BadPem, authority, bundle, self_signed
 
-MOST_BYTES = 65_536
 MOST_FILES = 500
 
 
@@ -32,10 +32,10 @@ class KeyFiles:
     def beside(cls, file: Path) -> KeyFiles:
         return cls(file.resolve().parent)
 
-    def read(self, name: str) -> bytes:
+    def read(self, name: str, most: int = MOST_BYTES) -> bytes:
         path = self.folder / name
         try:
-            content = read_regular(path, MOST_BYTES + 1)
+            content = read_regular(path, most + 1)
         except FileNotFoundError as error:
             raise SecretUnavailable(
                 f"the file '{name}' does not exist", hint="create it, or correct the path"
@@ -43,10 +43,8 @@ class KeyFiles:
         except (OSError, ValueError) as error:
             what = f"the file '{name}' cannot be read: {reason(error)}"
             raise SecretUnavailable(what, hint="check its path and its rights") from error
-        if len(content) > MOST_BYTES:
-            raise SecretUnavailable(
-                f"the file '{name}' has more than {MOST_BYTES} bytes", hint="is this the right file?"
-            )
+        if len(content) > most:
+            raise SecretUnavailable(f"the file '{name}' has more than {most} bytes", hint="is this the right file?")
         return content
 
     def names(self, folder: str) -> tuple[str, ...]:

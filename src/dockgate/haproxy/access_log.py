@@ -13,6 +13,8 @@ from dockgate.haproxy.tree import Line, line
 from dockgate.model.desired import Vip
 
 ID = "txn.dockgate_id"
+VERDICT, RULES = "txn.dockgate_verdict", "txn.waf.rules"
+"""What the firewall did with a request, and because of which rules."""
 _WHO = ("%(at_ms:sint)[accept_date(ms)]", "%(client)ci", "%(port:sint)cp", "%(listener)ft", "%(pool)b", "%(member)s")
 _HOW = (
     "%(bytes:sint)B",
@@ -31,12 +33,21 @@ _REQUEST = (
     "%(answer_ms:sint)Tr",
 )
 
+_TEXT = "%ci:%cp [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %CC %CS %tsc %ac/%fc/%bc/%sc/%rc %sq/%bq %hr %hs %{+Q}r"
+"""HAProxy's own text, written out where something is added to it."""
+
 
 def log_lines(vip: Vip, mode: str) -> Iterator[Line]:
     """The line that chooses the format for a port of this mode."""
-    if vip.log == "text":
+    judged = vip.waf is not None and mode == "http"
+    if vip.log == "text" and not judged:
         yield line("option", f"{mode}log")
         return
-    known = (f"%(request_id)[var({ID})]",) if vip.http.request_id and mode == "http" else ()
-    fields = (*_WHO, *(_REQUEST if mode == "http" else ()), *known, *_HOW)
+    if vip.log == "text":
+        verdict = f"{{waf:%[var({VERDICT})] %[var({RULES})]}}"
+        yield line("log-format", f"{_TEXT} {verdict}", origin=vip.source)
+        return
+    known = (f"%(request_id)[var({ID})]",) if vip.numbers_requests and mode == "http" else ()
+    told = (f"%(waf)[var({VERDICT})]", f"%(waf_rules)[var({RULES})]") if judged else ()
+    fields = (*_WHO, *(_REQUEST if mode == "http" else ()), *known, *told, *_HOW)
     yield line("log-format", " ".join(("%{+json}o", *fields)), origin=vip.source)

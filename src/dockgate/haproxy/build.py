@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from dockgate.haproxy import limits
+from dockgate.haproxy import limits, waf
 from dockgate.haproxy.listeners import frontend, no_name, no_route, users
 from dockgate.haproxy.pages import own_errors
 from dockgate.haproxy.pools import ResolvedServer, asks_docker, asks_upstream, backend, backend_name, docker_names
@@ -28,8 +28,11 @@ MAXCONN = 8192  # two descriptors and at most about 50 kB each: within the conta
 QUERIES_PER_SECOND = 125  # at most, per load balancer, to Docker's DNS
 
 
-def build(desired: Desired, vip: Vip, resolved: Mapping[str, tuple[ResolvedServer, ...]]) -> Config:
-    """The tree for ``vip``. ``resolved``: for each ``Published`` pool by name, what the engine said of its members."""
+def build(
+    desired: Desired, vip: Vip, resolved: Mapping[str, tuple[ResolvedServer, ...]], *, sockets: str = "judges"
+) -> Config:
+    """The tree for ``vip``. ``resolved``: for each ``Published`` pool by name, what the engine said of its members.
+    ``sockets``: what the sockets of its firewall's judges are called."""
     pools = [desired.pool(name) for name in vip.pools()]
     version = desired.images.haproxy_version
     ways = dialect(version)
@@ -40,13 +43,15 @@ def build(desired: Desired, vip: Vip, resolved: Mapping[str, tuple[ResolvedServe
         ),
         process=Global(f"dockgate {desired.project}/{vip.name}", tuple(_process(vip, pools))),
         sections=(_defaults(vip), *_resolvers(pools), *users(vip), *_peers(vip, pools), *limits.sections(vip)),
-        frontends=tuple(frontend(vip, listen) for listen in vip.listens),
+        frontends=tuple(frontend(vip, listen, ways) for listen in vip.listens),
         backends=(
             *(backend(pool, ways=ways, resolved=resolved.get(pool.name, ()), more=_more(vip, pool)) for pool in pools),
             *([no_route(vip)] if any(listen.pool is None and not listen.sni for listen in vip.listens) else []),
             *([no_name()] if any(listen.pool is None and listen.sni for listen in vip.listens) else []),
             *limits.tables(vip),
+            *([judges] if (judges := waf.judges(vip, ways, sockets)) else []),
         ),
+        beside=waf.beside(vip, ways),
     )
 
 
@@ -60,7 +65,7 @@ def _process(vip: Vip, pools: list[Pool]) -> Iterator[Line]:
     yield line("stats", "socket", f"unix@{ADMIN_SOCKET}", "mode", 600, "level", "admin")
     yield line("server-state-file", STATE_FILE)
     yield line("nbthread", 2)
-    yield line("maxconn", MAXCONN)
+    yield line("maxconn", waf.most_connections(vip, MAXCONN))
     # No close-spread-time: it makes the leaving worker close idle connections in spite of idle-close-on-response (3.2:
     # 5 to 30 of 100), and now and then a client's next request is lost with one.
     # An old worker leaves when the longest request it may be in could have ended; reloads in a row do not pile up.
@@ -69,6 +74,7 @@ def _process(vip: Vip, pools: list[Pool]) -> Iterator[Line]:
     if _peers(vip, pools):
         yield line("localpeer", LOCAL_PEER)
     yield from limits.process_lines(vip)
+    yield from waf.process_lines(vip)
 
 
 def _peers(vip: Vip, pools: list[Pool]) -> tuple[Section, ...]:

@@ -102,7 +102,7 @@ def connection_limits(vip: Vip, listen: Listen) -> Iterator[Line]:
 
 
 def request_limits(vip: Vip, owner: str, http: Http, here: tuple[str, ...]) -> Iterator[Line]:
-    """Rates first, so that guesses of a password count; then size; then the password."""
+    """Rates first, so that guesses of a password count; then size."""
     for counter in counters(vip):
         if counter.owner == owner:
             yield from _rate(vip, counter, here)
@@ -112,6 +112,10 @@ def request_limits(vip: Vip, owner: str, http: Http, here: tuple[str, ...]) -> I
         yield line("http-request", "return", *answer, "if", *here, *more, origin=http.source)
     if http.max_body is not None:
         yield from _body(vip, http.max_body, http.source, here)
+
+
+def passwords(vip: Vip, owner: str, http: Http, here: tuple[str, ...]) -> Iterator[Line]:
+    """After the limits, and after the firewall, which a proof of ours must reach without a password."""
     if http.auth:
         yield _auth(vip, owner, http.auth, here)
 

@@ -17,6 +17,8 @@ from dockgate.haproxy.pools import backend_name
 from dockgate.haproxy.requests import connection_rules, request_rules, route_conditions
 from dockgate.haproxy.tls import bind_options, passed_on, tls_lines, until_named
 from dockgate.haproxy.tree import Backend, Frontend, Line, Section, UseBackend, line, own_lines
+from dockgate.haproxy.versions import Dialect
+from dockgate.haproxy.waf import filter_lines
 from dockgate.haproxy.words import name
 from dockgate.model.desired import Listen, Route, Stats, Vip
 
@@ -35,11 +37,11 @@ request."""
 STATS_USERS = "stats_users"
 
 
-def frontend(vip: Vip, listen: Listen) -> Frontend:
+def frontend(vip: Vip, listen: Listen, ways: Dialect) -> Frontend:
     """The frontend of one port."""
     routed = listen.mode == "http" and listen.redirect is None
     routes = tuple(_use_backend(vip, route) for route in vip.routes) if routed else passed_on(listen)
-    lines = tuple(_tcp(vip, listen)) if listen.mode == "tcp" else (*_http(vip, listen), *tls_lines(vip, listen))
+    lines = tuple(_tcp(vip, listen)) if listen.mode == "tcp" else (*_http(vip, listen, ways), *tls_lines(vip, listen))
     lines = (*lines, *own_lines(vip.snippets))
     default = backend_name(listen.pool) if listen.pool else NO_NAME if listen.sni else NO_ROUTE
     return Frontend(
@@ -91,7 +93,7 @@ def _tcp(vip: Vip, listen: Listen) -> Iterator[Line]:
     yield from until_named(listen)
 
 
-def _http(vip: Vip, listen: Listen) -> Iterator[Line]:
+def _http(vip: Vip, listen: Listen, ways: Dialect) -> Iterator[Line]:
     yield line("mode", "http")
     yield from log_lines(vip, "http")
     # On a reload the leaving worker closes a client's connection with its next response, never under a request.
@@ -101,6 +103,7 @@ def _http(vip: Vip, listen: Listen) -> Iterator[Line]:
     if listen.redirect is not None:
         return
     yield from own_errors(vip)
+    yield from filter_lines(vip, ways)
     yield from request_rules(vip)
     if vip.http.compression:
         yield line("compression", "algo", "gzip", origin=vip.http.source)

@@ -24,7 +24,7 @@ def render(config: Config) -> HaproxyConfig:
     for head, body in blocks(config, structure=hashed):
         text += ["", _line(head), *(f"    {_line(each)}" for each in body)]
         origins += [None, head.origin, *(each.origin for each in body)]
-    return HaproxyConfig(text="\n".join(text) + "\n", structure=hashed, origins=tuple(origins))
+    return HaproxyConfig(text="\n".join(text) + "\n", structure=hashed, origins=tuple(origins), beside=config.beside)
 
 
 def alike(one: str, other: str) -> bool:

@@ -1,7 +1,8 @@
 """Requests: what an HTTP port does with clients, requests and answers before a pool gets them.
 
-Role: the rules of a frontend in the order in which they must be asked: who the client is, whom nobody lets in, who is
-sent elsewhere, which headers and paths change. A route's rules hold where the route is the first that matches.
+Role: the rules of a frontend in the order in which they must be asked: who the client is, whom nobody lets in, what
+the firewall says, who is sent elsewhere, which headers and paths change. A route's rules hold where the route is the
+first that matches.
 Must not: believe a client's word about its address, its id or its scheme unless it is a trusted proxy.
 Invariant: routing sees the request as the client sent it; texts of the file are literal.
 """
@@ -12,9 +13,10 @@ import re
 from collections.abc import Iterator
 
 from dockgate.haproxy.access_log import ID
-from dockgate.haproxy.limits import connection_limits, request_limits
+from dockgate.haproxy.limits import connection_limits, passwords, request_limits
 from dockgate.haproxy.pages import MAINTAINERS, closed, payload
 from dockgate.haproxy.tree import Line, line, milliseconds
+from dockgate.haproxy.waf import question_rules
 from dockgate.haproxy.words import literal_format, pattern
 from dockgate.model.desired import Listen, Route, Vip
 from dockgate.model.http import Clients, HeaderMatch, Headers, Http, Redirect
@@ -49,7 +51,7 @@ def connection_rules(vip: Vip, listen: Listen) -> Iterator[Line]:
 def request_rules(vip: Vip) -> Iterator[Line]:
     """All rules of an HTTP port, in order."""
     yield from _client_address(vip)
-    if vip.http.request_id:
+    if vip.numbers_requests:
         yield from _request_id(vip)
     yield from _matched(vip)
     yield from _refusals(vip, "vip", vip.clients, ())
@@ -57,6 +59,8 @@ def request_rules(vip: Vip) -> Iterator[Line]:
         yield from _prefixes(MAINTAINERS, vip.maintenance.allow, vip.maintenance.source)
         yield from closed(vip)
     yield from request_limits(vip, "vip", vip.http, ())
+    yield from question_rules(vip, {n: _on_route(n) for n, route in enumerate(vip.routes) if route.waf is not None})
+    yield from passwords(vip, "vip", vip.http, ())
     for redirect in vip.http.redirects:
         yield _redirect(redirect)
     yield from _changes(vip.http, ())
@@ -65,6 +69,7 @@ def request_rules(vip: Vip) -> Iterator[Line]:
         yield from _client_lists(f"route{number}", route.clients)
         yield from _refusals(vip, f"route{number}", route.clients, here)
         yield from request_limits(vip, f"route{number}", route.http, here)
+        yield from passwords(vip, f"route{number}", route.http, here)
         yield from _changes(route.http, here)
         yield from _path_change(route, here)
 
@@ -173,7 +178,7 @@ def _matched(vip: Vip) -> Iterator[Line]:
         yield line("http-request", f"set-var({PATH})", "path,concat(/)")
     for variable in dict.fromkeys(_throw(vip, route) for route in vip.routes if route.percent is not None):
         yield line("http-request", f"set-var({variable})", "rand(100)")
-    if not any(route.clients != Clients() or route.http != Http() for route in vip.routes):
+    if not any(route.clients != Clients() or route.http != Http() or route.waf for route in vip.routes):
         return
     for number, route in enumerate(vip.routes):
         first = ("if", "!{", f"var({ROUTE})", "-m", "found", "}") if number else ("if",)

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from dockgate.haproxy.tree import IPV4, NO_ADDRESS
+from dockgate.haproxy.tree import IPV4, NO_ADDRESS, OURS
 
 _IPV4 = re.compile(r"\d{1,3}(\.\d{1,3}){3}")
 _READY = "0"
@@ -84,12 +84,15 @@ def _new(place: tuple[str, str], server: _Server, columns: list[str]) -> dict[st
 
 
 def _servers(text: str) -> Iterator[tuple[tuple[str, str], _Server]]:
-    """The servers of a rendered configuration by backend and name. Their names and places never need quotes there."""
+    """The servers of a rendered configuration by backend and name. Their names and places never need quotes there.
+    Not those of a backend of our own: a firewall's judges have refused an attack before they stand there."""
     backend = ""
     for line in text.split("\n"):
         words = line.split()
         if line.startswith("backend "):
             backend = words[1]
+        elif backend.startswith(OURS):
+            continue
         elif line.startswith("    server "):
             yield (backend, words[1]), _server(words[2], words[3:])
         elif line.startswith("    server-template "):

@@ -10,7 +10,7 @@ import csv
 from collections.abc import Mapping
 from io import StringIO
 
-from dockgate.haproxy.tree import NO_ADDRESS
+from dockgate.haproxy.tree import NO_ADDRESS, OURS
 from dockgate.haproxy.versions import NOWHERE_ADDRESSES
 from dockgate.model.observed import RunningHaproxy, ServerState
 
@@ -27,7 +27,7 @@ def running(info: str, stat: str) -> RunningHaproxy:
         structure=_structure(fields.get("description", "")),
         pid=int(_wanted(fields, "Pid")),
         uptime_s=int(_wanted(fields, "Uptime_sec")),
-        servers=tuple(sorted((_server(row) for row in rows if row["type"] == _SERVER), key=_place)),
+        servers=tuple(sorted((_server(row) for row in rows if _is_member(row)), key=_place)),
         sessions=sum(_number(row, "scur") for row in frontends),
         requests=sum(_number(row, "req_tot") or _number(row, "stot") for row in frontends),
     )
@@ -44,6 +44,11 @@ def parse_stat(text: str) -> list[dict[str, str]]:
     if not text.startswith("# pxname,"):
         raise ValueError(f"not HAProxy's statistics: {text[:80]!r}")
     return [row for row in csv.DictReader(StringIO(text.removeprefix("# "))) if row["svname"]]
+
+
+def _is_member(row: Mapping[str, str]) -> bool:
+    """A server of a pool; those of a backend of our own, which no pool's name can have, are nobody's members."""
+    return row["type"] == _SERVER and not row["pxname"].startswith(OURS)
 
 
 def _server(row: Mapping[str, str]) -> ServerState:

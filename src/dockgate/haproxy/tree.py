@@ -16,6 +16,8 @@ from dockgate.model.http import Snippet
 from dockgate.model.source import Source
 
 NO_ADDRESS = "0.0.0.0"
+OURS = "dockgate:"
+"""How the backends begin that are no pool's."""
 
 
 @dataclass(frozen=True)
@@ -163,13 +165,14 @@ class Backend:
 
 @dataclass(frozen=True)
 class Config:
-    """A whole configuration. ``comments``: the header, one line each."""
+    """A whole configuration. ``comments``: the header, one line each. ``beside``: further files that it names."""
 
     comments: tuple[str, ...]
     process: Global
     sections: tuple[Section, ...]
     frontends: tuple[Frontend, ...]
     backends: tuple[Backend, ...]
+    beside: tuple[tuple[str, str], ...] = ()
 
 
 Block: TypeAlias = tuple[Line, tuple[Line, ...]]

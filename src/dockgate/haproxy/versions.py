@@ -15,10 +15,13 @@ class Dialect:
     """``first_check``: server options that keep a checked server without traffic until its first good check.
 
     ``unresolved``: what ``init-addr`` falls back to for a checked server whose name does not resolve (yet).
+    ``filter_mode``: of the backend of a firewall's judges; ``filter_lines``: what only this version's filter has.
     """
 
     first_check: tuple[str, ...]
     unresolved: str
+    filter_mode: str = "spop"
+    filter_lines: tuple[str, ...] = ()
 
 
 NOWHERE = "255.255.255.255"
@@ -27,7 +30,12 @@ _DIALECTS: dict[HaproxyVersion, Dialect] = {
     # Before 3.1 a server that leaves maintenance (its name resolves) is up until a check fails. A fallback address
     # that every connect fails on at once (no TCP to broadcast) makes it down by its checks instead of in maintenance,
     # and then a good check is needed before it gets traffic.
-    "3.0": Dialect(first_check=(), unresolved=NOWHERE),
+    "3.0": Dialect(
+        first_check=(),
+        unresolved=NOWHERE,
+        filter_mode="tcp",
+        filter_lines=("timeout hello 500ms", "timeout idle 10m"),
+    ),
     "3.2": Dialect(first_check=("init-state", "fully-down"), unresolved="none"),
 }
 

@@ -59,6 +59,7 @@ IMAGES = (
     Image("dockgate/haproxy:3.2-1", "haproxy", HAPROXY_32),
     Image("dockgate/haproxy:3.0-1", "haproxy", HAPROXY_30),
     Image("dockgate/node:3", "node", SLIM),
+    Image("dockgate/waf:1", "waf", SLIM),
     Image("dockgate/web:1", "web", SLIM),
 )
 """The images every host of the lab has."""

@@ -16,6 +16,7 @@ from .replacing import MemberAction
 from .source import Source
 from .swarm import SwarmAction
 from .tls_actions import TlsAction
+from .waf_actions import WafAction
 
 
 @dataclass(frozen=True)
@@ -24,11 +25,13 @@ class HaproxyConfig:
 
     ``structure``: a hash over everything that needs a reload when it changes; weights and slot addresses, which the
     runtime socket can set, are not in it. It stands in the text as the global description.
+    ``beside``: further files that it names, by name, each called by its content.
     """
 
     text: str = field(repr=False)
     structure: str
     origins: tuple[Source | None, ...] = field(default=(), repr=False, compare=False)
+    beside: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ class TlsQuestion:
 @dataclass(frozen=True)
 class ProofRequest:
     """One request through a VIP. For mode tcp: a connection that opens. ``pool``: the pool that must answer.
-    ``headers``: further ones, names and values."""
+    ``headers``: further ones, names and values. ``attack``: a firewall must refuse it."""
 
     address: str
     port: int
@@ -78,6 +81,7 @@ class ProofRequest:
     path: str = "/"
     tls: TlsQuestion | None = None
     headers: tuple[tuple[str, str], ...] = ()
+    attack: bool = False
 
 
 @dataclass(frozen=True)
@@ -128,7 +132,7 @@ class CreateVolume:
     name: str
     project: str
     owner: str
-    kind: Literal["config", "rules"] = "config"
+    kind: Literal["config", "sockets", "rules"] = "config"
 
     def __str__(self) -> str:
         return f"create volume {self.name}"
@@ -396,6 +400,7 @@ Action: TypeAlias = (
     | DisconnectNetwork
     | WriteConfig
     | TlsAction
+    | WafAction
     | ValidateConfig
     | ActivateConfig
     | RestoreConfig

@@ -16,6 +16,7 @@ from .http import Clients, Connections, HeaderMatch, Http, Maintenance, Snippet
 from .policy import Firewall
 from .source import NOWHERE, Source
 from .tls import MembersTls, Tls, TlsFile, each_once
+from .waf import Waf, WafMode
 
 Mode: TypeAlias = Literal["http", "tcp"]
 CheckKind: TypeAlias = Literal["http", "tcp", "redis", "postgres", "smtp"]
@@ -219,6 +220,7 @@ class Listen:
 class Route:
     """HTTP requests whose Host is ``host``, whose path starts with ``path`` and that have ``header`` go to ``pool``.
     None matches everything. ``percent``: only so many of a hundred of them, by chance; the others are asked on.
+    ``waf``: its own mode of the VIP's firewall; None: as the VIP's.
 
     ``host`` is lower case; a leading ``*.`` matches any one or more labels. ``path`` begins with ``/`` and matches
     whole segments: ``/api`` matches ``/api`` and ``/api/x``, not ``/apix``. Routes of a VIP are in order of precedence:
@@ -234,6 +236,7 @@ class Route:
     http: Http = Http()
     header: HeaderMatch | None = None
     percent: int | None = None
+    waf: WafMode | None = None
 
     @property
     def asks(self) -> tuple[str | None, str | None, HeaderMatch | None]:
@@ -281,6 +284,7 @@ class Vip:
     ``hosts``: names of the hosts that run its load balancer. ``address``: an IPv4 address of its own that is put on the
     load balancer's host (then there is one host), or None: the hosts' own addresses. ``routes``: HTTP listeners only.
     ``snippets``: further lines of each of its frontends. ``maintenance``: its HTTP ports are closed to most.
+    ``waf``: None where no request of it is looked at by a web application firewall.
     """
 
     name: str
@@ -297,7 +301,13 @@ class Vip:
     log: Literal["text", "json"] = "text"
     snippets: tuple[Snippet, ...] = ()
     maintenance: Maintenance | None = None
+    waf: Waf | None = None
     source: Source = _source()
+
+    @property
+    def numbers_requests(self) -> bool:
+        """Whether each request gets an id: what a firewall says is found by it."""
+        return self.http.request_id or self.waf is not None
 
     def pools(self) -> tuple[str, ...]:
         """Names of the pools this VIP sends traffic to, sorted, each once."""
@@ -317,6 +327,7 @@ class Images:
     haproxy: str = "dockgate/haproxy:3.2-1"
     haproxy_version: HaproxyVersion = "3.2"
     node: str = "dockgate/node:3"
+    waf: str = "dockgate/waf:1"
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,9 @@ from typing import Literal, TypeAlias
 
 from .observed import Container, Labels, PublishedPort
 
-Kind: TypeAlias = Literal["lb", "node", "network", "address", "config", "rules", "helper", "controller"]
+Kind: TypeAlias = Literal[
+    "lb", "node", "waf", "network", "address", "config", "sockets", "rules", "helper", "controller"
+]
 
 LABEL_PROJECT = "dockgate.project"
 LABEL_KIND = "dockgate.kind"
@@ -37,6 +39,10 @@ ADMIN_SOCKET = f"{RUN_DIR}/admin.sock"
 MASTER_SOCKET = f"{RUN_DIR}/master.sock"
 STATE_FILE = f"{RUN_DIR}/state"
 HAPROXY_UID = 99
+WAF_RULES = "/etc/waf"
+WAF_SOCKETS = "/run/waf"
+"""Where a VIP's load balancers and its firewall meet: a volume with the judges' sockets, which have no network."""
+WAF_PROGRAM = ("python3", "/usr/local/lib/dockgate/dockgate_waf.py")
 NODE_DIR = "/var/lib/dockgate"
 """Where a node container keeps the host's firewall rules."""
 CANDIDATE_RULES = "candidate"
@@ -47,20 +53,24 @@ class ContainerSpec:
     """A container of ours: what it runs, and how little it may do.
 
     ``networks``: all networks it must be on; the first one is the one it is created on. ``publish``: TCP ports.
-    ``config_volume``: volume mounted at ``CONFIG_DIR``, or "". ``state_volume``: at ``NODE_DIR``. ``run_tmpfs``: a
-    private tmpfs on ``RUN_DIR``, owned by ``HAPROXY_UID``. ``memory_mb``/``pids``: limits. ``nofile``: open files, two
+    ``config_volume``: volume mounted at ``CONFIG_DIR`` (``WAF_RULES`` in a firewall), or "". ``state_volume``: at
+    ``NODE_DIR``. ``sockets_volume``: at ``WAF_SOCKETS``. ``content``: a digest of what its configuration volume holds,
+    where that cannot change while it lives. ``run_tmpfs``: a private tmpfs on ``RUN_DIR``, owned by ``HAPROXY_UID``.
+    ``memory_mb``/``pids``: limits. ``nofile``: open files, two
     for each connection; a Docker that may not raise limits starts nothing that asks for more than it has itself. All
     capabilities are dropped, then ``capabilities`` added. ``revision``: raised when ``edges.docker_json`` asks
     something else for every container, so that those which run are replaced.
     """
 
     name: str
-    kind: Literal["lb", "node"]
+    kind: Literal["lb", "node", "waf"]
     image: str
     networks: tuple[str, ...]
     publish: tuple[PublishedPort, ...] = ()
     config_volume: str = ""
     state_volume: str = ""
+    sockets_volume: str = ""
+    content: str = ""
     run_tmpfs: bool = False
     capabilities: tuple[str, ...] = ()
     memory_mb: int = 512
@@ -110,4 +120,7 @@ def container_hash(spec: ContainerSpec) -> str:
     fields = asdict(spec)
     for excluded in ("name", "labels", "networks", "config_volume", "state_volume"):
         del fields[excluded]
+    for later in ("sockets_volume", "content"):
+        if not fields[later]:
+            del fields[later]
     return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:12]

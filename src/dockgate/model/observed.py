@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Literal, TypeAlias
 
 from .engine_rules import EngineRules
+from .waf import WafState
 
 ContainerState: TypeAlias = Literal["created", "running", "paused", "restarting", "exited", "removing", "dead"]
 SwarmRole: TypeAlias = Literal["none", "worker", "manager"]
@@ -219,7 +220,8 @@ class FirewallState:
 
 @dataclass(frozen=True)
 class ObservedHost:
-    """One engine, read completely. ``images``: every repository:tag that it holds.
+    """One engine, read completely. ``images``: every repository:tag that it holds. ``wafs``: our firewalls that run, by
+    container.
 
     ``node_address``: the IPv4 address by which the other nodes of its Swarm know it, "" outside a Swarm.
     ``vxlan_port``: the UDP port of the Swarm's overlay networks, which only a manager tells. ``lan``: the prefixes
@@ -238,6 +240,7 @@ class ObservedHost:
     images: frozenset[str] = frozenset()
     loadbalancers: tuple[LoadBalancer, ...] = ()
     vxlan_port: int | None = None
+    wafs: tuple[tuple[str, WafState | Unknown], ...] = ()
     lan: tuple[str, ...] | Unknown = Unknown("no node container was asked")
     bridge_filter: bool | Unknown = Unknown("no node container was asked")
     firewall: FirewallState | Unknown = Unknown("no node container was asked")

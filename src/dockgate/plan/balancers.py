@@ -35,7 +35,7 @@ from dockgate.model.actions import (
 )
 from dockgate.model.desired import Desired
 from dockgate.model.objects import LABEL_NAME, NetworkSpec, labels_for
-from dockgate.model.observed import Observed, ObservedNetwork, RunningHaproxy
+from dockgate.model.observed import Observed, ObservedNetwork, RunningHaproxy, Unknown
 from dockgate.model.plan import Step
 from dockgate.plan import names
 from dockgate.plan.parties import Party, in_the_way, is_up, parties_of, succeeds_somebody
@@ -49,8 +49,9 @@ from dockgate.plan.seats import (
     overlap,
 )
 from dockgate.plan.support import needs_image, side_by_side
-from dockgate.plan.target import BRIDGE, node_spec, proof_requests
+from dockgate.plan.target import BRIDGE, attack_requests, node_spec, proof_requests
 from dockgate.plan.tls import put_tls_files, remove_tls_files
+from dockgate.plan.waf import prepare_waf, remove_sockets, remove_wafs, sockets_step
 
 GIVE_WAY_S = 2
 """For requests under way when a port changes hands: nobody is answered meanwhile, so one long upload must not hold up
@@ -74,7 +75,7 @@ def plan_balancers(desired: Desired, observed: Observed, seating: Seating) -> Ba
 
 def prove_step(desired: Desired, observed: Observed, seat: Seat) -> Step:
     """The question that ends every change of a seat, and every ``up``."""
-    vantage = _vantage(desired, observed, seat)
+    vantage, vip = _vantage(desired, observed, seat), seat.target.vip
     address = seat.target.vip.address or host_address(desired, seat.host) or desired.host(seat.host.name).address
     if address is None:
         vantage, address = seat.host.name, "127.0.0.1"
@@ -84,7 +85,7 @@ def prove_step(desired: Desired, observed: Observed, seat: Seat) -> Step:
         container=seat.target.spec.name,
         structure=seat.target.config.structure,
         vantage=vantage,
-        requests=proof_requests(desired, seat.target.vip, address),
+        requests=(*proof_requests(desired, vip, address), *attack_requests(desired, vip, address)),
         must_serve=seat.served,
     )
     return Step(
@@ -127,6 +128,7 @@ class _Planner:
         blocking = party.blocking(fresh)
         steps: list[Step] = []
         for seat in party.seats:
+            steps += self._waf(seat, group)
             steps += self._change_running(seat, group) if is_up(seat) else self._prepare(seat, group)
         for leaver in blocking:
             steps += self._give_way(leaver, fresh, group)
@@ -142,16 +144,40 @@ class _Planner:
     def clean_up(self, party: Party) -> list[Step]:
         """Who leaves is removed once whoever comes has proved itself."""
         blocking = party.blocking([seat for seat in party.seats if not is_up(seat)])
-        return [
+        steps = [
             step for leaver in party.leavers for step in self._remove(leaver, party.name, stopped=leaver in blocking)
         ]
+        for seat in party.seats:
+            keep = seat.target.waf.spec.name if seat.target.waf else ""
+            steps += remove_wafs(self.desired, seat.host, seat.target.vip.name, keep, (party.name,))
+        return [*steps, *self._left_behind(party)]
+
+    def _left_behind(self, party: Party) -> list[Step]:
+        """What a VIP had on a host beside its last load balancer there."""
+        steps: list[Step] = []
+        for vip, name in sorted({(leaver.vip, leaver.host) for leaver in party.leavers}):
+            host = self.observed.host(name)
+            if any(each.name == vip and name in each.hosts for each in self.desired.vips) or isinstance(host, Unknown):
+                continue
+            wafs = remove_wafs(self.desired, host, vip, "", (party.name,))
+            needs = dict.fromkeys([f"clean-up after {party.name}", *(step.group for step in wafs)])
+            steps += [*wafs, *remove_sockets(self.desired, host, vip, needs)]
+        return steps
+
+    def _waf(self, seat: Seat, group: str) -> list[Step]:
+        volume = seat.target.spec.sockets_volume
+        steps = sockets_step(self.desired, seat.host, seat.target.vip, volume, group) if seat.current is None else []
+        if seat.target.waf is not None:
+            steps += prepare_waf(self.desired, seat.host, seat.target.vip, seat.target.waf, group)
+        return steps
 
     def _touched(self, seat: Seat, steps: list[Step]) -> bool:
-        name, address = seat.target.spec.name, seat.target.address
+        address = seat.target.address
+        names = {seat.target.spec.name, seat.target.waf.spec.name if seat.target.waf else ""} - {""}
         return any(
             step.action.spec == address
             if isinstance(step.action, CreateNetwork)
-            else getattr(step.action, "container", "") == name
+            else getattr(step.action, "container", "") in names
             for step in steps
         )
 

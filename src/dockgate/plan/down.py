@@ -20,7 +20,7 @@ from dockgate.model.plan import Blocked, Plan, Step
 from dockgate.plan.networks import attached_anywhere
 
 _CAUSE = "down was asked for"
-_ORDER = ("lb", "helper", "node")
+_ORDER = ("lb", "waf", "helper", "node")
 
 
 def plan_down(project: str, observed: Observed) -> Plan:
@@ -75,7 +75,7 @@ def _volumes(project: str, host: ObservedHost) -> list[Step]:
     return [
         Step(RemoveVolume(host.name, volume.name), _CAUSE, f"removal of volume {volume.name} on {host.name}")
         for volume in host.volumes
-        if is_ours(volume.labels, project, "config") or is_ours(volume.labels, project, "rules")
+        if any(is_ours(volume.labels, project, kind) for kind in ("config", "sockets", "rules"))
     ]
 
 

@@ -15,6 +15,11 @@ def rules_volume(project: str) -> str:
     return f"dockgate-{project}-rules"
 
 
+def sockets_volume(project: str, vip: str) -> str:
+    """The volume in which a VIP's load balancers meet its firewall, on each host."""
+    return f"dockgate-{project}-{vip}-sockets"
+
+
 def address_network(project: str, vip: str, address: str) -> str:
     """The bridge that carries a VIP's address on its host."""
     return f"dockgate-{project}-{vip}-{address.replace('.', '-')}"

@@ -16,7 +16,7 @@ from dockgate.plan.networks import NetworkPart, plan_network_removals, plan_netw
 from dockgate.plan.seats import seat_all
 from dockgate.plan.support import plan_images, plan_nodes
 
-_KINDS = {"lb", "node", "network", "address", "config", "helper", "controller"}
+_KINDS = {"lb", "node", "waf", "network", "address", "config", "helper", "controller"}
 
 
 def plan(desired: Desired, observed: Observed, *, confirm_s: int = 0) -> Plan:

@@ -31,6 +31,7 @@ from dockgate.model.observed import (
 from dockgate.model.replacing import MemberAction
 from dockgate.model.swarm import SwarmAction
 from dockgate.model.tls_actions import PutTlsFiles, RemoveTlsFiles
+from dockgate.model.waf_actions import JudgeRules, ProveWaf, PutRules
 from dockgate.plan.seats import overlap
 
 
@@ -60,6 +61,8 @@ def simulate(observed: Observed, action: a.Action, trees: Mapping[str, Config]) 
             if host.container(action.name) is not None:
                 raise Impossible(f"volume {action.name} is in use")
             return _put(observed, replace(host, volumes=tuple(v for v in host.volumes if v.name != action.name)))
+        case PutRules() | JudgeRules() | ProveWaf():
+            return _on_waf(observed, host, action)
         case a.Announce() | a.Prove() | a.WriteConfig() | a.ValidateConfig():
             return _proved(observed, host, action) if isinstance(action, a.Prove) else observed
         case _ if isinstance(action, MemberAction):
@@ -94,6 +97,15 @@ def _on_rules(observed: Observed, host: ObservedHost, action: RulesAction) -> Ob
         case a.RemoveRules():
             return replace(host, firewall=FirewallState())
     return host
+
+
+def _on_waf(observed: Observed, host: ObservedHost, action: PutRules | JudgeRules | ProveWaf) -> Observed:
+    container = host.container(action.container)
+    if container is None:
+        raise Impossible(f"no container {action.container} on {host.name}")
+    if (container.state == "running") != isinstance(action, ProveWaf):
+        raise Impossible(f"{action.container} is {container.state}: {action}")
+    return observed
 
 
 def _on_container(observed: Observed, host: ObservedHost, action: a.Action, trees: Mapping[str, Config]) -> Observed:
@@ -207,6 +219,8 @@ def _create_container(observed: Observed, host: ObservedHost, action: a.CreateCo
     host = replace(host, containers=containers)
     if spec.state_volume and not any(volume.name == spec.state_volume for volume in host.volumes):
         raise Impossible(f"{host.name} has no volume {spec.state_volume}")
+    if spec.sockets_volume and not any(volume.name == spec.sockets_volume for volume in host.volumes):
+        raise Impossible(f"{host.name} has no volume {spec.sockets_volume}")
     if spec.kind == "lb":
         host = replace(host, loadbalancers=(*host.loadbalancers, LoadBalancer(spec.name, config="", running=None)))
     return _put(observed, host)

@@ -30,11 +30,13 @@ class SupportPart:
 
 
 def plan_images(desired: Desired, observed: Observed) -> SupportPart:
-    """Every known host of the file gets the node image; those that run a load balancer the HAProxy image as well."""
+    """Every known host of the file gets the node image; those that run a load balancer the HAProxy image as well, and
+    those with a firewall its image."""
     steps: list[Step] = []
     balancer_hosts = {host for vip in desired.vips for host in vip.hosts}
+    waf_hosts = {host for vip in desired.vips if vip.waf for host in vip.hosts}
     for host in observed.known():
-        for image in _needed(desired, host.name in balancer_hosts):
+        for image in _needed(desired, host.name in balancer_hosts, host.name in waf_hosts):
             if image not in host.images:
                 action = LoadImage(host.name, image, origin_of(image, observed))
                 steps.append(Step(action, "it is not there", names.image_group(image, host.name)))
@@ -90,8 +92,9 @@ def _remove_old(host: str, old: Container, group: str) -> list[Step]:
     return [*stop, Step(RemoveContainer(host, old.name, old.id), cause, group)]
 
 
-def _needed(desired: Desired, balancer: bool) -> tuple[str, ...]:
-    return (desired.images.haproxy, desired.images.node) if balancer else (desired.images.node,)
+def _needed(desired: Desired, balancer: bool, waf: bool) -> tuple[str, ...]:
+    images = desired.images
+    return *((images.haproxy,) if balancer else ()), *((images.waf,) if waf else ()), images.node
 
 
 def origin_of(image: str, observed: Observed) -> str:

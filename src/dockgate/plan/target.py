@@ -5,21 +5,29 @@ Invariant: a target does not depend on the observed world, except for the places
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 
 from dockgate.haproxy.build import ResolvedServer, build
 from dockgate.haproxy.render import render
 from dockgate.haproxy.tree import Config
+from dockgate.haproxy.waf import PROOF_HEADER
 from dockgate.model.actions import HaproxyConfig, ProofRequest, TlsQuestion
 from dockgate.model.desired import ByLabel, ByName, ByService, Desired, Listen, Pool, Vip
 from dockgate.model.objects import ContainerSpec, NetworkSpec, container_hash, labels_for
 from dockgate.model.observed import PublishedPort
 from dockgate.model.tls import TlsFile
+from dockgate.model.waf import WafMode
 from dockgate.plan import names
+from dockgate.plan.waf_target import WafTarget, waf_target
 
 BRIDGE = "bridge"
+ATTACK = (
+    "q=%3Cscript%3Ealert(1)%3C/script%3E&id=1%27%20OR%20%271%27=%271%27--"
+    "&file=../../../../etc/passwd&c=;cat%20/etc/passwd"
+)
+"""Of several kinds, so that an exclusion of a rule or two does not let it through."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +41,7 @@ class BalancerTarget:
     config: HaproxyConfig
     address: NetworkSpec | None
     tls_files: tuple[TlsFile, ...] = ()
+    waf: WafTarget | None = None
 
     @property
     def label(self) -> str:
@@ -43,7 +52,8 @@ def balancer_target(
     desired: Desired, vip: Vip, host: str, resolved: Mapping[str, tuple[ResolvedServer, ...]]
 ) -> BalancerTarget:
     """``resolved``: for each pool with published members, where they are now."""
-    tree = build(desired, vip, resolved)
+    waf = waf_target(desired, vip)
+    tree = build(desired, vip, resolved, sockets=waf.sockets) if waf else build(desired, vip, resolved)
     return BalancerTarget(
         vip=vip,
         host=host,
@@ -52,6 +62,7 @@ def balancer_target(
         config=render(tree),
         address=address_spec(desired.project, vip),
         tls_files=desired.tls_files(vip),
+        waf=waf,
     )
 
 
@@ -130,6 +141,35 @@ def proof_requests(desired: Desired, vip: Vip, address: str) -> tuple[ProofReque
     return tuple(dict.fromkeys(requests))
 
 
+def attack_requests(desired: Desired, vip: Vip, address: str) -> tuple[ProofRequest, ...]:
+    """One attack for every port and route that the firewall looks at, each of which it must refuse.
+
+    Not where chance decides whether it looks, nor where only a client's certificate opens the port."""
+    if vip.waf is None or vip.maintenance or any(each.percent is not None and each.waf == "off" for each in vip.routes):
+        return ()
+    return tuple(
+        replace(
+            request,
+            path=f"{path.rstrip('/') or '/'}?{ATTACK}",
+            headers=(*request.headers, (PROOF_HEADER, "1")),
+            attack=True,
+        )
+        for request, path in _looked_at(proof_requests(desired, vip, address), vip, vip.waf.mode)
+        if request.mode == "http" and request.pool and not (request.tls and request.tls.needs_client)
+    )
+
+
+def _looked_at(requests: tuple[ProofRequest, ...], vip: Vip, default: WafMode) -> Iterator[tuple[ProofRequest, str]]:
+    """Requests that the firewall judges, each with a path that no closer route takes."""
+    by_route = {(_asked_host(route.host), route.path, bool(route.header)): route for route in vip.routes}
+    for request in requests:
+        route = by_route.get((request.host_header, request.path, bool(request.headers)))
+        route = route or by_route.get((request.host_header, None, bool(request.headers)))
+        mode = (route.waf if route else None) or default
+        if mode != "off":
+            yield request, (route.path if route else None) or "/"
+
+
 def tls_question(listen: Listen, name: str = "") -> TlsQuestion | None:
     """What a port that speaks TLS must show: one of the certificates that the file has for it, or any where it makes
     one by itself."""
@@ -165,6 +205,8 @@ def _container(desired: Desired, vip: Vip) -> ContainerSpec:
                 key=lambda port: port.host_port,
             )
         ),
+        # Also without a firewall, so that one can come later and the load balancer stays.
+        sockets_volume=names.sockets_volume(desired.project, vip.name) if _speaks_http(vip) else "",
         run_tmpfs=True,
         dns_options=("ndots:1",),
     )
@@ -179,6 +221,10 @@ def _named(spec: ContainerSpec, project: str, name: str) -> ContainerSpec:
     state = names.rules_volume(project) if kind == "node" else ""
     labels = labels_for(project, kind, name, digest)
     return replace(spec, name=full_name, config_volume=volume, state_volume=state, labels=labels)
+
+
+def _speaks_http(vip: Vip) -> bool:
+    return any(listen.mode == "http" for listen in vip.listens)
 
 
 def _asked_host(host: str | None) -> str:

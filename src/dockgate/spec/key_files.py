@@ -6,6 +6,8 @@ from typing import Protocol
 
 from .secrets import SecretUnavailable
 
+MOST_BYTES = 65_536
+
 
 class ReadKeyFiles(Protocol):
     """Reads files by their path relative to the user's file. Raises ``SecretUnavailable``, without any content."""
@@ -15,7 +17,9 @@ class ReadKeyFiles(Protocol):
         """Seconds since 1970: by this clock certificates have expired or not."""
         ...
 
-    def read(self, name: str) -> bytes: ...
+    def read(self, name: str, most: int = MOST_BYTES) -> bytes:
+        """``most``: bytes; a larger one is refused."""
+        ...
 
     def names(self, folder: str) -> tuple[str, ...]:
         """Names of the files in a folder, sorted."""
@@ -27,7 +31,7 @@ class NoKeyFiles:
 
     now = 0.0
 
-    def read(self, name: str) -> bytes:
+    def read(self, name: str, most: int = MOST_BYTES) -> bytes:
         raise SecretUnavailable(f"the file '{name}' does not exist", hint="create it")
 
     def names(self, folder: str) -> tuple[str, ...]:

@@ -32,6 +32,8 @@ _SECTIONS = (
     ("UserSpec", "vips.NAME.http.auth.users[]"),
     ("ConnectionsSpec", "vips.NAME.connections"),
     ("RedirectSpec", "vips.NAME.http.redirects[]"),
+    ("WafSpec", "vips.NAME.waf"),
+    ("ExclusionSpec", "vips.NAME.waf.exclusions[]"),
     ("StatsSpec", "vips.NAME.stats"),
     ("SecretSpec", "vips.NAME.stats.password"),
     ("VipTimeoutsSpec", "vips.NAME.timeouts"),
@@ -46,6 +48,7 @@ _SECTIONS = (
     ("PoolTimeoutsSpec", "pools.NAME.timeouts"),
     ("HaproxySpec", "haproxy"),
     ("NodeSpec", "node"),
+    ("WafImageSpec", "waf"),
     ("FirewallSpec", "firewall"),
     ("FirewallRuleSpec", "firewall.allow[], firewall.reject[], firewall.drop[]"),
 )

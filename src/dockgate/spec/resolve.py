@@ -79,7 +79,8 @@ def _images(job: Job) -> Images:
     haproxy, node, default = job.spec.haproxy, job.spec.node, Images()
     version = haproxy.version or default.haproxy_version
     image = haproxy.image or default.haproxy.replace(default.haproxy_version, version)
-    return Images(_full(image), version, _full(node.image or default.node))
+    waf = job.spec.waf.image or default.waf
+    return Images(_full(image), version, _full(node.image or default.node), _full(waf))
 
 
 def _full(reference: str) -> str:

@@ -15,6 +15,7 @@ from .problems import quote
 from .resolve_http import clients, connections, maintenance, route_http, snippets, vip_http
 from .resolve_secret import read_password
 from .resolve_tls import check_names, check_redirects, resolve_sni, resolve_tls
+from .resolve_waf import resolve_waf
 from .schema import RouteSpec, StatsSpec, VipSpec
 from .secrets import password_hash
 
@@ -45,6 +46,7 @@ def _vip(job: Job, name: str, spec: VipSpec, hosts: dict[str, Host]) -> Vip:
         http=vip_http(job, (*path, "http"), spec.http),
         maintenance=maintenance(job, (*path, "maintenance"), spec.maintenance),
         snippets=snippets(job, (*path, "snippets"), spec.snippets),
+        waf=resolve_waf(job, path, spec.waf, spec.routes),
         source=job.tree.key(*path),
     )
     _check_modes(job, path, spec, vip)
@@ -144,6 +146,7 @@ def _route(job: Job, at: Path, spec: RouteSpec) -> Route:
         http=route_http(job, (*at, "http"), spec.http, path),
         header=HeaderMatch(spec.header.name.lower(), spec.header.value) if spec.header else None,
         percent=spec.percent,
+        waf=spec.waf,
     )
 
 
@@ -187,6 +190,7 @@ def _check_modes(job: Job, path: Path, spec: VipSpec, vip: Vip) -> None:
     timeouts = spec.timeouts.model_fields_set & {"request", "keep_alive"}
     only_http: list[tuple[str, ...]] = [("timeouts", key) for key in sorted(timeouts)]
     only_http += [("routes",)] * bool(spec.routes) + [("stats",)] * bool(spec.stats)
+    only_http += [("waf",)] * (spec.waf is not None)
     only_http += [("http",)] * (spec.http is not None) + [("maintenance",)] * (spec.maintenance is not None)
     for keys in only_http:
         what = f"vips.{path[1]}.{'.'.join(keys)} needs a port with mode http, and all ports of this VIP are tcp"

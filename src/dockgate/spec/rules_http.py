@@ -72,7 +72,7 @@ def _somewhere(value: str) -> str:
     return value
 
 
-def _size(value: object) -> int:
+def read_size(value: object) -> int:
     match = re.fullmatch(r"([0-9]{1,9})(B|KB|MB|GB)", value) if isinstance(value, str) else None
     if not match:
         raise fault(f"must be a size with its unit, not {describe(value)}", "write it like 512KB, 10MB or 2GB")
@@ -83,7 +83,7 @@ def _size(value: object) -> int:
 
 
 def _headers_size(value: object) -> int:
-    size = _size(value)
+    size = read_size(value)
     if size > MOST_HEADERS:
         raise fault(f"must be at most 15KB, not {describe(value)}", "HAProxy keeps a request's head in 16 KB")
     return size
@@ -114,7 +114,7 @@ Realm: TypeAlias = Annotated[str, *text(REALM)]
 Percent: TypeAlias = Annotated[int, *whole(0, 100)]
 Requests: TypeAlias = Annotated[int, *whole(1, 1_000_000)]
 ConnectionCount: TypeAlias = Annotated[int, *whole(1, 8000)]
-_SIZE_SCHEMA = WithJsonSchema({"type": "string", "pattern": "^[0-9]+(B|KB|MB|GB)$"})
-Size: TypeAlias = Annotated[int, BeforeValidator(_size), _SIZE_SCHEMA]
-HeadersSize: TypeAlias = Annotated[int, BeforeValidator(_headers_size), _SIZE_SCHEMA]
+SIZE_SCHEMA = WithJsonSchema({"type": "string", "pattern": "^[0-9]+(B|KB|MB|GB)$"})
+Size: TypeAlias = Annotated[int, BeforeValidator(read_size), SIZE_SCHEMA]
+HeadersSize: TypeAlias = Annotated[int, BeforeValidator(_headers_size), SIZE_SCHEMA]
 SnippetText: TypeAlias = Annotated[str, *text(SNIPPET, _own_line)]

@@ -17,6 +17,7 @@ from . import rules, rules_firewall, rules_http
 from .schema_base import Model, SecretSpec, ShortModel, milliseconds, optional
 from .schema_http import ClientsSpec, ConnectionsSpec, HeaderMatchSpec, MaintenanceSpec, RouteHttpSpec, VipHttpSpec
 from .schema_tls import MembersTlsSpec, TlsSpec
+from .schema_waf import WafSpec
 
 LOCAL_ENGINE = "unix:///var/run/docker.sock"
 
@@ -91,6 +92,10 @@ class RouteSpec(Model):
     pool: rules.Name = Field(description="Where these requests go.")
     clients: ClientsSpec | None = optional("Who may use this route, by address. Without it, whom the VIP lets in.")
     http: RouteHttpSpec | None = optional("What is done with its requests and answers.")
+    waf: Literal["on", "detect", "off"] | None = optional(
+        "Whether the VIP's web application firewall refuses its attacks, only tells of them, or does not look. Without "
+        "it, as the VIP says."
+    )
 
 
 class StatsSpec(Model):
@@ -148,6 +153,7 @@ class VipSpec(Model):
     maintenance: Annotated[MaintenanceSpec | None, BeforeValidator(_true_is_all)] = optional(
         "HTTP ports answer 503 to everybody, or to all but some; `true` is enough."
     )
+    waf: WafSpec | None = optional("A web application firewall before its HTTP ports. Without it, none.")
     snippets: list[rules_http.SnippetText] = Field(
         default_factory=list,
         description="For experts: lines of haproxy.cfg that are put into each of its frontends as they stand.",
@@ -299,6 +305,12 @@ class NodeSpec(Model):
     image: rules.Image | None = optional("An image of your own instead of dockgate's.")
 
 
+class WafImageSpec(Model):
+    """The containers of web application firewalls."""
+
+    image: rules.Image | None = optional("An image of your own instead of dockgate's.")
+
+
 class FirewallRuleSpec(Model):
     """One decision between two zones. Rules are asked in the order in which they stand in the file, whichever list
     they stand in; the first that matches decides. Answers to what is allowed need no rule."""
@@ -352,4 +364,5 @@ class FileSpec(Model):
     pools: dict[rules.Name, PoolSpec] = Field(default_factory=dict, description="Pools by name.")
     haproxy: HaproxySpec = Field(default_factory=HaproxySpec, description="The load balancers' HAProxy.")
     node: NodeSpec = Field(default_factory=NodeSpec, description="The helper container.")
+    waf: WafImageSpec = Field(default_factory=WafImageSpec, description="The containers of web application firewalls.")
     firewall: FirewallSpec | None = optional("Who may reach whom.")

@@ -25,7 +25,8 @@ def find(lines: Iterable[str], port: int, frontend: str) -> LogLine | None:
     """The last line of the frontend with this client port."""
     found = None
     for line in lines:
-        said = _json(line, port, frontend) if "{" in line else _text(line, port, frontend)
+        # A text line may hold a brace as well: around what is captured, and around the firewall's word.
+        said = (_json(line, port, frontend) if "{" in line else None) or _text(line, port, frontend)
         found = said or found
     return found
 

@@ -48,6 +48,7 @@ from dockgate.model.http import (
 )
 from dockgate.model.source import Source
 from dockgate.model.tls import ClientCertificates, MembersTls, Tls, TlsFile
+from dockgate.model.waf import Waf
 
 # crypt(3) SHA-512 of "password", made with `openssl passwd -6 -salt dockgate`.
 PASSWORD_HASH = "$6$dockgate$hASXPJpatCbN2MwT5.Iac1wFxLw2AjvZmS8SA86wbZCOtFP6yFUIE5iBnKy0mh2INWCvDIIINGgW2PXbXQbCU0"
@@ -318,6 +319,29 @@ CASES: dict[str, Case] = {
                 source=at(30),
             ),
             stats=STATS,
+        ),
+    ),
+    "waf": Case(
+        (WEB,),
+        replace(
+            VIP,
+            listens=(Listen(80, pool="pres_containers"),),
+            routes=(
+                Route("pres_containers", None, "/api", at(30), waf="detect"),
+                Route("pres_containers", None, "/upload", at(31), waf="off"),
+            ),
+            waf=Waf(processes=2, body_limit=131_072, timeout_ms=800, source=at(29)),
+            http=Http(auth=Auth((User("alice", PASSWORD_HASH),), source=at(33)), source=at(32)),
+        ),
+    ),
+    "waf-open": Case(
+        (WEB,),
+        replace(
+            VIP,
+            listens=(Listen(80, pool="pres_containers"),),
+            routes=(Route("pres_containers", None, "/api", at(30), waf="on"),),
+            waf=Waf(mode="off", fail="open", oversize="pass", source=at(29)),
+            log="json",
         ),
     ),
     "awkward": Case(

@@ -6,7 +6,7 @@ import pytest
 from tests.fakes.network import FakeNetwork
 from tests.fakes.scene import three_hosts
 
-from dockgate.controller import configs, prove
+from dockgate.controller import configs, prove, waf
 
 
 @pytest.fixture(autouse=True)
@@ -15,6 +15,7 @@ def _in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prove, "READY_S", 0.05)
     monkeypatch.setattr(prove, "ASK_S", 0.05)
     monkeypatch.setattr(configs, "RELOAD_S", 0.05)
+    monkeypatch.setattr(waf, "READY_S", 0.05)
 
 
 @pytest.fixture
