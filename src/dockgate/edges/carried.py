@@ -17,12 +17,13 @@ from typing import Literal
 
 from dockgate.edges import endpoint
 from dockgate.edges.files import FILE_SUFFIX, SecretReader, read_spec
-from dockgate.edges.key_files import MOST_BYTES, KeyFiles
+from dockgate.edges.key_files import KeyFiles
 from dockgate.edges.regular import read_regular, reason
 from dockgate.errors import DockgateError
 from dockgate.model.desired import Desired, Host
 from dockgate.model.swarm import HOME, FileKind
 from dockgate.spec import Loaded, Problem, SecretText, SpecError, load, project_name
+from dockgate.spec.key_files import MOST_BYTES
 
 FOLDER = "/etc/dockgate"
 TLS_FOLDER = f"{HOME}/docker-tls"
