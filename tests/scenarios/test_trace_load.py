@@ -70,7 +70,11 @@ def under_load(scene: Scene, tracer: Tracer) -> tuple[Measurement, list[dict[str
 
 def test_no_other_request_is_lost_and_the_rate_holds(under_load: tuple[Measurement, list[dict[str, Any]]]) -> None:
     measured, _ = under_load
-    assert (measured.gets.failed, measured.posts.failed) == (0, 0), str(measured.gets)
+    lost = {kind.kind: kind.count for report in (measured.gets, measured.posts) for kind in report.failures}
+    if measured.idle <= NO_ROOM:
+        lost.pop("not sent", None)  # the client had no connection free: nothing was lost that was on its way
+    assert lost == {}, str(measured.gets)
+    assert measured.gets.ok > 0
     assert measured.gets.achieved_rate >= measured.least_rate or measured.idle <= NO_ROOM, str(measured.gets)
     assert measured.after == measured.before
 
