@@ -205,9 +205,9 @@ async def test_a_log_is_read_from_a_second_on_and_only_of_what_is_there(
     pair: Pair,
 ) -> None:
     container = await start_balancer(pair)
-    assert await pair.first.last_lines(container, since=int(time.time()) + 3600) == ()
+    assert await pair.first.last_lines(container, since=int(time.time()) + 3600, most=10) == ()
     with pytest.raises(NotFound):
-        await pair.first.last_lines("nonesuch", since=0)
+        await pair.first.last_lines("nonesuch", since=0, most=10)
 
 
 async def test_our_containers_of_one_kind_are_told_without_the_others(pair: Pair) -> None:

@@ -328,7 +328,7 @@ class FakeEngine(EngineApi):
         async with self.streams.events() as happening:
             yield happening
 
-    async def last_lines(self, container: str, *, since: int) -> tuple[str, ...]:
+    async def last_lines(self, container: str, *, since: int, most: int) -> tuple[str, ...]:
         async with self.called(f"read the log of {container}"):
             self.find(container)
             return ()

@@ -233,7 +233,8 @@ class HttpEngine:
     async def _logs(self, request: web.Request) -> web.Response:
         helper = self._helpers.get(request.match_info["id"])
         if helper is None:
-            lines = await self.engine.last_lines(request.match_info["id"], since=int(request.query.get("since", 0)))
+            since, most = (int(request.query.get(name, 0)) for name in ("since", "tail"))
+            lines = await self.engine.last_lines(request.match_info["id"], since=since, most=most)
             return web.Response(body=_frame(1, "".join(f"{line}\n" for line in lines)))
         out = _frame(1, helper.result.stdout) if request.query.get("stdout") in ("1", "true", "True") else b""
         err = _frame(2, helper.result.stderr) if request.query.get("stderr") in ("1", "true", "True") else b""

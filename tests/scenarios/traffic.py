@@ -205,7 +205,7 @@ def traffic(scene: Scene, *, path: str = "/", lead_s: float = 0.5, tail_s: float
     """GETs and POSTs, steady when the block begins, and for ``tail_s`` after it ends."""
     underway = Underway(scene, homes=dict(scene.homes))
     before = scene.identity()
-    busy, idle = _processor()
+    busy, idle = processor()
     with first_claim(scene.stage.lab), scene.stage.load(f"{scene.url}{path}", rate=RATE) as gets:
         hurry(gets)
         work = f"{scene.url}/slow?ms={WORK_MS}"
@@ -216,7 +216,7 @@ def traffic(scene: Scene, *, path: str = "/", lead_s: float = 0.5, tail_s: float
             yield underway
             underway.mark("end")
             gets.observe(tail_s)
-    busy, idle = _processor()[0] - busy, _processor()[1] - idle
+    busy, idle = processor()[0] - busy, processor()[1] - idle
     underway.result = Measurement(
         gets.report, posts.report, before, scene.identity(), dict(underway.marks), idle / max(busy + idle, 1)
     )
@@ -266,7 +266,7 @@ def hurry(load: RunningLoad) -> None:
     os.setpriority(os.PRIO_PROCESS, load.process.pid, -10)
 
 
-def _processor() -> tuple[int, int]:
+def processor() -> tuple[int, int]:
     """Busy and idle time of all cores since the machine started."""
     fields = [int(word) for word in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
     idle = fields[3] + fields[4]

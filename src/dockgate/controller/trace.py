@@ -33,6 +33,8 @@ WAIT_S = 4.0
 SECONDS = 15.0
 CLOCKS_S = 60
 """How far apart the clocks of two machines may be for the log line to be found."""
+LOG_LINES, LOG_MORE = 4_000, 10
+"""A busy service writes thousands of lines a second: a minute of them is read only when the last ones do not do."""
 LOG_TRIES, HELD_TRIES, LOG_PAUSE_S = 10, 5, 0.05
 
 
@@ -165,9 +167,11 @@ async def _with_log(world: World, prediction: Prediction, evidence: Evidence) ->
     if prediction.balancer is None or not evidence.answer.source or not port:
         return evidence
     engine = world.engine(prediction.balancer.seat)
-    for _ in range(LOG_TRIES if evidence.answer.outcome == "answered" else 1):
+    since = evidence.answer.at // 1_000_000 - CLOCKS_S
+    for number in range(LOG_TRIES if evidence.answer.outcome == "answered" else 1):
+        most = LOG_LINES * (1 if number == 0 else LOG_MORE)
         try:
-            lines = await engine.last_lines(prediction.balancer.name, since=evidence.answer.at // 1_000_000 - CLOCKS_S)
+            lines = await engine.last_lines(prediction.balancer.name, since=since, most=most)
         except EngineError:
             return evidence  # its log driver may not let it be read; the walk says that the line is missing
         found = find(lines, port, prediction.frontend)

@@ -204,8 +204,9 @@ class EngineApi(Protocol):
         """
         ...
 
-    async def last_lines(self, container: str, *, since: int) -> tuple[str, ...]:
-        """What a container wrote from this second on (since 1970), oldest first. Not every log driver can be read."""
+    async def last_lines(self, container: str, *, since: int, most: int) -> tuple[str, ...]:
+        """The last ``most`` lines that a container wrote from this second on (since 1970), oldest first. Not every log
+        driver can be read."""
         ...
 
     def events(self) -> AbstractAsyncContextManager[AsyncIterator[EngineEvent]]:

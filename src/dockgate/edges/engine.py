@@ -232,10 +232,10 @@ class Engine:
             )
         return ExecResult(code=int(end["ExitCode"]), stdout=stdout, stderr=stderr)
 
-    async def last_lines(self, container: str, *, since: int) -> tuple[str, ...]:
+    async def last_lines(self, container: str, *, since: int, most: int) -> tuple[str, ...]:
         async with self._call(f"read the log of {short(container)}") as docker:
             log = docker.containers.container(container).log
-            return tuple("".join(await log(stdout=True, stderr=True, since=since)).splitlines())
+            return tuple("".join(await log(stdout=True, stderr=True, since=since, tail=most)).splitlines())
 
     @asynccontextmanager
     async def talk(self, container: str, argv: Sequence[str]) -> AsyncIterator[Talk]:
