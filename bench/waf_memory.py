@@ -1,6 +1,6 @@
 """How much memory a judge takes over many requests, each of another client, with other arguments; some are attacks.
 
-For the inside of the firewall's container (it needs nothing but its programs): ``python3 - 100000 < bench/waf_memory.py``.
+For the inside of the firewall's container, whose programs are all it needs: ``python3 - 100000 < bench/waf_memory.py``.
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ def main(count: int) -> None:
     for number in range(count):
         frame = spop.Frame(spop.NOTIFY, number, 1, spop.write_message(question(number)))
         judge.hear(talk, spop.write_frame(frame))
-        assert talk.going and not talk.ends
+        assert talk.going
+        assert not talk.ends
         talk.going.clear()
         if number % (count // 10) == count // 10 - 1 or number == 999:
             print(number + 1, resident_kb(), "KB", flush=True)
