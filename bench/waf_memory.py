@@ -1,6 +1,6 @@
 """How much memory a judge takes over many requests, each of another client, with other arguments; some are attacks.
 
-For the inside of the firewall's container: ``python3 - 100000 < bench/waf_memory.py``.
+For the inside of the firewall's container, whose programs are all it needs: ``python3 - 100000 < bench/waf_memory.py``.
 """
 
 from __future__ import annotations

@@ -92,7 +92,7 @@ def test_a_rule_with_a_mistake_is_refused_with_its_line_and_the_rules_before_sta
     file = up(stage, guarded("{mode: on, timeout: 20s, own_rules: [own.conf]}"))
     assert stage.get(f"{URL}/internal")[0] == 403
     own = file.parent / "own.conf"
-    own.write_text(GOOD + 'SecRule ARGS "@noSuchOperator x" "id:1002,phase:2,deny"\n')
+    own.write_text(GOOD + 'SecRule ARGS "@rx x" "id:1002,phase:2,t:noSuch,deny"\n')
     done = stage.dockgate("up", file, code=1)
     assert "own.conf:2" in done.stdout, done.stdout
     assert stage.get(f"{URL}/internal")[0] == 403

@@ -44,7 +44,7 @@ def log_lines(vip: Vip, mode: str) -> Iterator[Line]:
         yield line("option", f"{mode}log")
         return
     if vip.log == "text":
-        verdict = f"{{waf:%[var({VERDICT})] %[var({RULES})]}}"
+        verdict = f"{{waf:%[var({VERDICT})] %[var({RULES})] %[var({ID})]}}"
         yield line("log-format", f"{_TEXT} {verdict}", origin=vip.source)
         return
     known = (f"%(request_id)[var({ID})]",) if vip.numbers_requests and mode == "http" else ()

@@ -51,8 +51,11 @@ def connection_rules(vip: Vip, listen: Listen) -> Iterator[Line]:
 def request_rules(vip: Vip) -> Iterator[Line]:
     """All rules of an HTTP port, in order."""
     yield from _client_address(vip)
-    if vip.numbers_requests:
+    if vip.http.request_id:
         yield from _request_id(vip)
+    elif vip.waf is not None:
+        # By this the firewall tells of it; the client's own header, if it sends one, is left as it is.
+        yield line("http-request", f"set-var({ID})", "uuid()", origin=vip.waf.source)
     yield from _matched(vip)
     yield from _refusals(vip, "vip", vip.clients, ())
     if vip.maintenance:

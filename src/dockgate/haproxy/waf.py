@@ -133,7 +133,7 @@ def question_rules(vip: Vip, on_route: dict[int, tuple[str, ...]]) -> Iterator[L
         origin=at,
     )
     if waf.oversize == "refuse":
-        answer = ("status", "413", *payload(vip, 413, "the body is too large to be looked at"))
+        answer = _answer(vip, 413, "the body is too large to be looked at")
         yield line(
             "http-request",
             "return",
@@ -170,13 +170,19 @@ def _verdict(vip: Vip, waf: Waf) -> Iterator[Line]:
     for word, condition in (("passed", ()), ("noticed", would), ("refused", refused), ("unjudged", unsaid)):
         yield line("http-request", f"set-var({VERDICT})", f"str({word})", "if", *_ASKED, *condition, origin=at)
     if waf.fail == "closed":
-        answer = ("status", "503", *payload(vip, 503, "this request could not be checked; please try again"))
+        answer = _answer(vip, 503, "this request could not be checked; please try again")
         yield line("http-request", "return", *answer, "if", *_ASKED, *unsaid, origin=at)
-    answer = ("status", "403", *payload(vip, 403, "this request looks like an attack"))
+    answer = _answer(vip, 403, "this request looks like an attack")
     yield line("http-request", "return", *answer, "if", *refused, origin=at)
     # A proof of ours asks with this header; where nothing is refused, its own attack is, so that it can be told.
     proof = ("{", f"req.hdr({PROOF_HEADER})", "-m", "found", "}")
     yield line("http-request", "return", *answer, "if", *would, *proof, origin=at)
+
+
+def _answer(vip: Vip, status: int, text: str) -> tuple[str, ...]:
+    """With the request's id, by which whoever was refused can ask why."""
+    kind, content_type, *rest = payload(vip, status, text)
+    return "status", str(status), kind, content_type, "hdr", "X-Request-ID", f"%[var({ID})]", *rest
 
 
 def judges(vip: Vip, ways: Dialect, socket_name: str) -> Backend | None:

@@ -306,7 +306,7 @@ class Vip:
 
     @property
     def numbers_requests(self) -> bool:
-        """Whether each request gets an id: what a firewall says is found by it."""
+        """Whether each request has an id in the log: what a firewall says is found by it."""
         return self.http.request_id or self.waf is not None
 
     def pools(self) -> tuple[str, ...]:

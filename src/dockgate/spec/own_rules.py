@@ -23,6 +23,51 @@ _DIRECTIVES = {
     "SecRuleUpdateActionById": 2,
 }
 """What a file of rules may hold, and how many words each needs."""
+_OPERATORS = frozenset(
+    [
+        "beginswith",
+        "contains",
+        "containsword",
+        "detectsqli",
+        "detectxss",
+        "endswith",
+        "eq",
+        "fuzzyhash",
+        "ge",
+        "geolookup",
+        "gt",
+        "inspectfile",
+        "ipmatch",
+        "ipmatchf",
+        "ipmatchfromfile",
+        "le",
+        "lt",
+        "nomatch",
+        "pm",
+        "pmf",
+        "pmfromfile",
+        "rbl",
+        "rsub",
+        "rx",
+        "rxglobal",
+        "streq",
+        "strmatch",
+        "unconditionalmatch",
+        "validatebyterange",
+        "validatedtd",
+        "validatehash",
+        "validateschema",
+        "validateurlencoding",
+        "validateutf8encoding",
+        "verifycc",
+        "verifycpf",
+        "verifyssn",
+        "verifysvnr",
+        "within",
+    ]
+)
+"""Any other the engine takes for a regular expression, and a broken one for one that never matches, without a word."""
+_UNBALANCED = ("missing ), unterminated subpattern", "unterminated character set", "unbalanced parenthesis")
 _WORD = re.compile(r'"(?:[^"\\]|\\.)*"|[^\s"]+')
 _ID = re.compile(r"""(?:^|[\s,"])id:'?(\d+)""")
 _TAKEN = (range(200_000, 201_000), range(900_000, 1_000_000))
@@ -61,8 +106,23 @@ def _fault(line: str) -> str:
     rest = line[len(directive) :]
     if re.sub(r'"(?:[^"\\]|\\.)*"', "", rest).count('"'):
         return "a quote is opened and never closed"
-    if len(_WORD.findall(rest)) < _DIRECTIVES[directive]:
+    words = _WORD.findall(rest)
+    if len(words) < _DIRECTIVES[directive]:
         return f"{directive} needs more than this"
+    return _operator_fault(words[1].strip('"')) if directive == "SecRule" else ""
+
+
+def _operator_fault(text: str) -> str:
+    name, _, argument = text.removeprefix("!").partition(" ")
+    if name.startswith("@") and name[1:].lower() not in _OPERATORS:
+        return f"there is no operator {name[:40]}"
+    if name.lower() not in ("@rx", "@rxglobal"):
+        argument = "" if name.startswith("@") else text.removeprefix("!")
+    try:
+        re.compile("" if "\\Q" in argument else argument.replace('\\"', '"'))
+    except re.error as error:
+        # Much that PCRE knows is an error here; what is not closed is one for both.
+        return f"the expression is broken: {error.msg}" if error.msg in _UNBALANCED else ""
     return ""
 
 
