@@ -5,8 +5,10 @@
     dockgate_firewall.py guard         load what is kept, take back what nobody confirmed, restore what was lost
 
     state      {} -> what this host's kernel and our folder hold (``state`` below)
+    flows      {places: [{place, network}]} -> {flows, own}: the connections that the kernel tracks there
     apply      {hash, limit_s, confirm} -> {flows, own, missing}; the rules are in candidate-HASH.json: checked by nft,
-               put on trial, loaded; the trial ends by itself after limit_s seconds, and the kept rules come back
+               put on trial, loaded, and the connections under ``cut`` in that file forgotten at once; the trial ends by
+               itself after limit_s seconds, and the kept rules come back
     cut        [{place, protocol, source, destination, sport, dport}] -> {cut}: forget these connections
     keep       {} -> {kept}: what is on trial is kept
     revert     {} -> {kept}: back to what is kept; nothing kept means no table
@@ -312,6 +314,10 @@ def state(request: Any) -> dict[str, Any]:
     }
 
 
+def live(request: Any) -> dict[str, Any]:
+    return {"flows": [flow for place in request["places"] for flow in flows(place)], "own": own()}
+
+
 def apply(request: Any) -> dict[str, Any]:
     store = Store()
     with store.locked():
@@ -319,6 +325,7 @@ def apply(request: Any) -> dict[str, Any]:
         candidate = store.read(name)
         if candidate is None:
             raise CannotDo(f"there is no {name}: somebody else is at work here")
+        doomed = candidate.pop("cut", [])
         for place in candidate["places"]:
             nft("-c", "-f", "-", feed=place["text"])
         limit = {"boot": store.boot, "deadline": now() + float(request["limit_s"]), "confirm": bool(request["confirm"])}
@@ -329,20 +336,21 @@ def apply(request: Any) -> dict[str, Any]:
         except CannotDo:
             end_trial(store)
             raise
-        return {
-            "flows": [flow for place in candidate["places"] for flow in flows(place)],
-            "own": own(),
-            "missing": missing,
-        }
+        forget(doomed)
+        return {**live(candidate), "missing": missing}
 
 
 def cut(request: Any) -> dict[str, Any]:
+    return {"cut": forget(request)}
+
+
+def forget(request: Sequence[dict[str, str]]) -> int:
     done = 0
     places = {"host": None, **{flow["place"]: namespace_of(flow["network"]) for flow in request if flow["network"]}}
     for flow in request:
         with inside(places[flow["place"]]):
             done += _forget(flow)
-    return {"cut": done}
+    return done
 
 
 def _forget(flow: dict[str, str]) -> int:
@@ -643,6 +651,7 @@ def guard() -> None:
 
 VERBS: dict[str, Callable[[Any], Any]] = {
     "state": state,
+    "flows": live,
     "apply": apply,
     "cut": cut,
     "keep": keep,

@@ -66,10 +66,16 @@ class FakeFirewall:
             "gaps": [],
         }
 
+    def _flows(self, request: Any) -> dict[str, Any]:
+        return {"flows": self.flows, "own": ["192.168.50.11"]}
+
     def _apply(self, request: Any) -> dict[str, Any]:
         candidate = self.candidates.pop(f"candidate-{request['hash']}.json")
         if self.refuse:
             return {"error": self.refuse}
+        doomed = candidate.pop("cut")
+        self.cut += doomed
+        self.flows = [flow for flow in self.flows if flow not in doomed]
         self.trial = self.loaded = candidate
         self.confirm = request["confirm"]
         return {"flows": self.flows, "own": ["192.168.50.11"], "missing": self.missing}

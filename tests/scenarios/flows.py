@@ -52,6 +52,8 @@ def answer(sock):
             continue
         if not data:
             break
+        if data.strip(b"x"):
+            continue  # of somebody who tries whether anybody answers
         told()
         if role == "echo":
             sock.sendto(data, who) if who else sock.sendall(data)

@@ -136,7 +136,7 @@ def test_the_proof_finds_nothing_wrong(walled: Walled) -> None:
 
 
 def test_a_member_is_replaced_under_load_without_a_failed_request(walled: Walled) -> None:
-    said = walled.stage.dockgate("replace", walled.file, "walled1", "--image", WEB).stdout.splitlines()[-1]
+    said = walled.stage.dockgate("replace", walled.file, "walled1", "--image", WEB, timeout=300).stdout.splitlines()[-1]
     assert said.startswith("failed: 0 of "), said
 
 

@@ -13,7 +13,7 @@ from dockgate.controller.observe import observe
 from dockgate.controller.wait import until
 from dockgate.controller.world import World
 from dockgate.edges import firewall, node
-from dockgate.edges.firewall import Applied, LiveFlow
+from dockgate.edges.firewall import Applied, LiveFlow, Trial
 from dockgate.edges.node import Answer
 from dockgate.errors import ActionFailed, ProofFailed
 from dockgate.firewall import address_of, complete
@@ -46,12 +46,16 @@ async def _apply(world: World, action: ApplyRules) -> str:
             hint=_HINTS[bool(observed.unknown())],
         )
     engine, container = world.engine(action.host), (await world.node(action.host)).id
-    applied = await firewall.apply(engine, container, rules, limit_s=action.limit_s, confirm=action.confirm)
+    before = await firewall.live(engine, container, rules)
+    doomed = _forbidden(action.desired, observed, action.host, before)
+    trial = Trial(action.limit_s, action.confirm, doomed)
+    applied = await firewall.apply(engine, container, rules, trial)
     _must_be_everywhere(observed, action.host, applied)
-    forbidden = _forbidden(action.desired, observed, action.host, applied)
-    if forbidden:
-        await firewall.cut(engine, container, forbidden)
-    told = [f"{len(forbidden)} connection{'s' * (len(forbidden) != 1)} cut"] if forbidden else []
+    late = _forbidden(action.desired, observed, action.host, applied)
+    if late:
+        await firewall.cut(engine, container, late)
+    count = len({*doomed, *late})
+    told = [f"{count} connection{'s' * (count != 1)} cut"] if count else []
     return "; ".join([*told, *(f"gap: {gap}" for gap in rules.gaps)])
 
 

@@ -68,12 +68,29 @@ async def read_kernel(engine: EngineApi, node: str) -> KernelState:
     return _understood(engine, node, "state", _kernel, await _run(engine, node, "state", {}))
 
 
-async def apply(engine: EngineApi, node: str, rules: HostRules, *, limit_s: int, confirm: bool) -> Applied:
+@dataclass(frozen=True)
+class Trial:
+    """How rules are tried. ``cut``: connections that they forbid, which the kernel is to forget as soon as they are in
+    force: asking again first would let them live for as long as a request takes."""
+
+    limit_s: int
+    confirm: bool
+    cut: tuple[LiveFlow, ...] = ()
+
+
+async def live(engine: EngineApi, node: str, rules: HostRules) -> Applied:
+    """The connections that are alive now in the places of the rules. Changes nothing."""
+    places = [{"place": item.place, "network": item.network} for item in rules.tables]
+    said = await _run(engine, node, "flows", {"places": places}, limit_s=LOAD_S)
+    return _understood(engine, node, "flows", _applied, {**said, "missing": []})
+
+
+async def apply(engine: EngineApi, node: str, rules: HostRules, trial: Trial) -> Applied:
     """Check, put on trial, load; nothing is changed when nft refuses it."""
     places = [{"place": item.place, "network": item.network, "text": item.text} for item in rules.tables]
-    content = json.dumps({"hash": rules.hash, "places": places}).encode()
-    await engine.put_files(node, NODE_DIR, {f"{CANDIDATE_RULES}-{rules.hash}.json": content})
-    request = {"hash": rules.hash, "limit_s": limit_s, "confirm": confirm}
+    told = {"hash": rules.hash, "places": places, "cut": [vars(flow) for flow in trial.cut]}
+    await engine.put_files(node, NODE_DIR, {f"{CANDIDATE_RULES}-{rules.hash}.json": json.dumps(told).encode()})
+    request = {"hash": rules.hash, "limit_s": trial.limit_s, "confirm": trial.confirm}
     said = await _run(engine, node, "apply", request, limit_s=LOAD_S)
     return _understood(engine, node, "apply", _applied, said)
 

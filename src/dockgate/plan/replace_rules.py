@@ -7,6 +7,7 @@ throughout, so what is applied is kept at once. Without a firewall in the file n
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from dockgate.firewall.host_rules import is_wanted
 from dockgate.model.actions import Action, ApplyRules, KeepRules
@@ -29,8 +30,8 @@ def with_rules(desired: Desired, observed: Observed, steps: Iterable[Step]) -> t
 
 def _around(desired: Desired, observed: Observed, step: Step, last: dict[str, Step]) -> Iterator[Step]:
     if isinstance(step.action, StopMember):
-        # Not for the way forth: on the way back it comes right after the old one was started, at a new address perhaps.
-        yield from _applied(desired, observed, step, "whoever takes over is let in", back=True)
+        # Started again on the way back, it may have another address.
+        step = replace(step, undo=(*step.undo, *_actions(desired, observed)))
     yield step
     if isinstance(step.action, StartMember):
         yield from _applied(desired, observed, step, "the one that just started has an address that no rule knows")
@@ -38,10 +39,11 @@ def _around(desired: Desired, observed: Observed, step: Step, last: dict[str, St
         yield from _applied(desired, observed, step, "the addresses of those that are gone are let in no longer")
 
 
-def _applied(desired: Desired, observed: Observed, step: Step, cause: str, *, back: bool = False) -> Iterator[Step]:
+def _applied(desired: Desired, observed: Observed, step: Step, cause: str) -> Iterator[Step]:
+    for action in _actions(desired, observed):
+        yield Step(action, cause, step.group, needs=step.needs, beside=step.beside)
+
+
+def _actions(desired: Desired, observed: Observed) -> list[Action]:
     hosts = [host.name for host in observed.known()]
-    actions: list[Action] = [ApplyRules(host, desired, TRIAL_S) for host in hosts]
-    actions += [KeepRules(host) for host in hosts]
-    for number, action in enumerate(actions):
-        undo = tuple(actions) if back and number == len(actions) - 1 else ()
-        yield Step(action, cause, step.group, undo=undo, needs=step.needs, beside=step.beside)
+    return [*(ApplyRules(host, desired, TRIAL_S) for host in hosts), *(KeepRules(host) for host in hosts)]

@@ -71,6 +71,12 @@ class Verdict:
         return f"{self.family} {self.table} {self.chain} {number}{f': {self.text}' if self.text else ''}"
 
     @property
+    def translates(self) -> bool:
+        """By the statement of the rule, or because it stands where iptables has translations."""
+        said = f" {self.text.partition(' comment ')[0]} "
+        return self.table == "nat" or any(word in said for word in (" dnat ", " snat ", " masquerade "))
+
+    @property
     def whose(self) -> str:
         if (self.family, self.table) == ("inet", "dockgate"):
             return "our rule"

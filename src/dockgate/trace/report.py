@@ -112,7 +112,7 @@ def _title(walk: Walk, session: int) -> str:
 def _did(verdict: Verdict) -> str:
     if verdict.verdict == "drop":
         return "dropped by"
-    return "translated by" if verdict.table == "nat" else "let through by"
+    return "translated by" if verdict.translates else "let through by"
 
 
 def _haproxy(walk: Walk) -> Iterator[tuple[str, str]]:

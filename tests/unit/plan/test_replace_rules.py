@@ -35,10 +35,9 @@ def test_a_new_container_is_let_in_on_every_host_right_after_it_started_and_that
 
 
 def test_on_the_way_back_the_old_one_is_let_in_right_after_it_was_started() -> None:
-    """What stands before a step is undone right after it."""
     made = with_rules(example(), world(example()), STEPS)
-    stop = next(number for number, step in enumerate(made) if isinstance(step.action, StopMember))
-    assert {type(action) for action in made[stop - 1].undo} == {ApplyRules, KeepRules}
+    (stop,) = [step for step in made if isinstance(step.action, StopMember)]
+    assert [type(action) for action in stop.undo] == [StartMember, *[ApplyRules] * 3, *[KeepRules] * 3]
 
 
 def test_the_rules_forget_who_is_gone_at_the_end() -> None:
