@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -69,5 +70,8 @@ def test_the_firewall_guards_that_port_and_verify_proves_it(moved: Clinic) -> No
     rules = moved.on("docker1", "nft list table inet dockgate")
     assert str(PORT) in rules
     assert "4789" not in rules
-    done = moved.stage.dockgate("verify", moved.file, "--output", "json", timeout=300)
-    assert f"udp {PORT}" in done.stdout or f'"port": {PORT}' in done.stdout, done.stdout[:2000]
+    said = moved.stage.dockgate("verify", moved.file, "--output", "json", timeout=300).stdout
+    asked = set(re.findall(r'"asked": "([^"]+)"', said))
+    assert f"{ADDRESS['docker1']}:{PORT}" in asked, asked
+    assert not any(each.endswith(":4789") for each in asked), asked
+    assert said.count('"forged overlay frame"') >= 2, said[:2000]
