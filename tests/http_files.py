@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from dockgate.model.desired import Desired
 from dockgate.model.http import Auth, Clients, Connections, Header, Headers, Http, RateLimit, Redirect, User
+from dockgate.model.waf import Waf
 from dockgate.spec.rules_http import size
 from dockgate.spec.schema_base import milliseconds
 from dockgate.spec.secrets import password_hash
@@ -186,3 +187,21 @@ def _headers(value: Headers) -> dict[str, Any]:
 def _redirect(value: Redirect) -> dict[str, Any]:
     given = {"host": value.host, "path": value.path, "to": value.to, "code": value.code, "keep_path": value.keep_path}
     return {key: each for key, each in given.items() if each is not None}
+
+
+def waf(value: Waf | None) -> dict[str, Any] | None:
+    if value is None:
+        return None
+    return {
+        "mode": value.mode,
+        "paranoia": value.paranoia,
+        "threshold": value.threshold,
+        "processes": value.processes,
+        "fail": value.fail,
+        "timeout": milliseconds(value.timeout_ms),
+        "body_limit": size(value.body_limit),
+        "oversize": value.oversize,
+        "exclusions": [
+            {"rules": list(each.rules), "path": each.path, "argument": each.argument} for each in value.exclusions
+        ],
+    }

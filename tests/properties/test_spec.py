@@ -11,7 +11,7 @@ from typing import Any, Literal
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
-from tests.http_files import clients, connection_limits, header_values, route_http, vip_http
+from tests.http_files import clients, connection_limits, header_values, route_http, vip_http, waf
 from tests.strategies import PASSWORD, desireds
 
 from dockgate.model.desired import ByLabel, ByName, ByService, Check, Desired, Endpoints, Pool, Published, Vip
@@ -120,6 +120,7 @@ def _vip(vip: Vip) -> dict[str, object]:
         http=vip_http(vip.http) if http else None,
         stats=stats,
         timeouts=timeouts,
+        waf=waf(vip.waf),
     )
 
 

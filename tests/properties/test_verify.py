@@ -12,7 +12,7 @@ from tests.proving import finds_nothing, finds_the_fault
 from tests.scenes import FILE, scene
 
 from dockgate.firewall import compile_ruleset
-from dockgate.firewall.ruleset import Accept, Chain, Drop, InSet, Is, Reject, Ruleset
+from dockgate.firewall.ruleset import Accept, Chain, Drop, InSet, Is, Line, Reject, Ruleset
 from dockgate.verify import Scene
 
 HOST1, HOST2, HOST3 = "host docker1", "host docker2", "host docker3"
@@ -54,6 +54,19 @@ def without_first_element(place: str, table: str) -> Fault:
         world.rulesets[place] = replace(ruleset, sets=sets, maps=maps)
 
     return change
+
+
+def without_client(place: str, field: str) -> Fault:
+    """The first container whose own address in the client's place is asked for is asked for no more."""
+
+    def about(line: Line) -> bool:
+        return any(isinstance(match, Is) and match.field == field for match in line.matches)
+
+    def without(chain: Chain) -> Chain:
+        first = next(index for index, line in enumerate(chain.lines) if about(line))
+        return replace(chain, lines=(*chain.lines[:first], *chain.lines[first + 1 :]))
+
+    return lambda world: edit(world, place, "c_judge_forward", without)
 
 
 def rules_of(old: str, new: str, *places: str) -> Fault:
@@ -135,8 +148,8 @@ FAULTS: dict[str, Fault] = {
     "an IPv6 subnet is missing": without_first_element(HOST2, "subnets6"),
     "a host of the project is missing": without_first_element(HOST1, "peers4"),
     "a stranger counts as a host": stranger_among_peers,
-    "a client is missing": without_first_element(HOST2, "f_from4"),
-    "an IPv6 client is missing": without_first_element(HOST2, "f_from6"),
+    "a client is missing": without_client(HOST2, "saddr4"),
+    "an IPv6 client is missing": without_client(HOST2, "saddr6"),
     "a published port is missing": without_first_element(HOST2, "published_any"),
     "guards for IPv4 only": without_ipv6,
     "a foreign accept in our chain": accept_first,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dockgate.trace.model import Verdict
+from dockgate.trace.evidence import Verdict
 
 
 def rule(table: str, chain: str, text: str) -> Verdict:
