@@ -18,7 +18,7 @@ check: $(STAMP)  ## Format, lint, types, layers, unit, golden and property tests
 
 test: setup-lab  ## Everything, scenarios in the lab included (root)
 	@HYPOTHESIS_PROFILE=thorough tools/check
-	@$(BIN)/pytest tests/scenarios tests -m "lab and not alone" -n 2 --dist loadfile --no-loadscope-reorder --durations=15
+	@$(BIN)/pytest tests/scenarios tests/contract tests/unit -m "lab and not alone" -n 2 --dist loadfile --no-loadscope-reorder --durations=15
 	@$(BIN)/pytest -m "lab and alone" --durations=15
 
 demo: setup-lab  ## The running example, shown from nothing (root)

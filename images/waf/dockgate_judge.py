@@ -151,7 +151,6 @@ def _told(request: Request, verdict: Verdict, for_proof: bool) -> dict[str, obje
     if not verdict.would:
         return {"action": "passed"}
     gravest = sorted(verdict.findings, key=lambda each: each.severity or "9")
-    gravest = sorted(verdict.findings, key=lambda each: each.severity or "9")
     method, path = request.method.decode("latin-1")[:16], request.uri.partition(b"?")[0].decode("latin-1")[:200]
     return {
         "at": round(time.time(), 3),

@@ -49,7 +49,7 @@ OURS = (
 
 @pytest.fixture(scope="module")
 def program() -> ModuleType:
-    for name in ("dockgate_node", "dockgate_firewall"):
+    for name in ("dockgate_node", "dockgate_engine", "dockgate_firewall"):
         spec = importlib.util.spec_from_file_location(name, NODE / f"{name}.py")
         assert spec is not None
         assert spec.loader is not None

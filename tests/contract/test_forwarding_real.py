@@ -116,7 +116,7 @@ def test_real_packets_agree_with_the_policy_as_they_do_beside_dockers_rules(stag
     stage.load(render(compile_ruleset(policy, facts())) + forwarding_text(forwarding(), "dockgate.yaml:9"))
     wrong = []
     for item in CELLS:
-        outcome, chain = expected(policy, item.flow)
+        outcome, chain = expected(policy, MATRIX, item.flow)
         before = stage.counts()
         measured = item.send(stage)
         counted = {name for name, count in stage.counts().items() if count > before.get(name, 0)}

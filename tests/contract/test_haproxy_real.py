@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from tests.certificates import pair
 from tests.contract.haproxy_process import FakeDns, Haproxy, WebMember, vanish, wait_until
 from tests.contract.haproxy_stage import CHECK, NAMED, all_up, ask, config, one_pool
@@ -52,7 +52,12 @@ def test_every_kept_configuration_is_accepted_without_a_warning(
     assert (code, explain(output, made)) == (0, ())
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],  # to shrink a failure takes a process for each try
+)
 @given(desired=desireds())
 def test_every_generated_configuration_is_accepted(checker: Haproxy, version: HaproxyVersion, desired: Desired) -> None:
     desired = replace(desired, images=replace(desired.images, haproxy_version=version))

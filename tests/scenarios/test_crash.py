@@ -137,7 +137,7 @@ def test_a_reload_killed_at_any_action_loses_no_request_and_the_next_up_finishes
 def test_a_vip_added_and_removed_killed_at_any_action_disturbs_nobody_and_leaves_nothing(
     lanes: tuple[Lane, ...],
 ) -> None:
-    removing = ["StopContainer", "RemoveContainer", "RemoveVolume", "RemoveNetwork"]
+    removing = ["StopContainer", "RemoveContainer", "RemoveVolume", "RemoveVolume", "RemoveNetwork"]
 
     def try_it(lane: Lane, steps: Sequence[int]) -> None:
         wanted, without = lane.text(extra=[8201], own=True), lane.text()
@@ -153,10 +153,11 @@ def test_a_vip_added_and_removed_killed_at_any_action_disturbs_nobody_and_leaves
             lane.converges(before)
 
     def added(lane: Lane) -> set[tuple[str, str]]:
-        """A container with its volume and the address, each once."""
+        """A container with its volume, the one for a firewall's sockets, and the address, each once."""
         container = lane.stage.balancer(lane.file, "extra", lane.host)
         address = f"{'dockgate-' + lane.project}-extra-{lane.own.replace('.', '-')}"
-        return {("container", container), ("volume", container), ("network", address)}
+        sockets = f"dockgate-{lane.project}-extra-sockets"
+        return {("container", container), ("volume", container), ("volume", sockets), ("network", address)}
 
     steps = lanes[0].steps(lanes[0].text(extra=[8201], own=True))
     killed_after_each(lanes, steps, try_it, must_have={"CreateNetwork", "StartContainer", "Announce", "Prove"})

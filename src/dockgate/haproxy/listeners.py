@@ -106,6 +106,9 @@ def _http(vip: Vip, listen: Listen, ways: Dialect) -> Iterator[Line]:
     yield from filter_lines(vip, ways)
     yield from request_rules(vip)
     if vip.http.compression:
+        if vip.waf is not None:
+            # HAProxy wants it said where there is another filter.
+            yield line("filter", "compression", origin=vip.http.source)
         yield line("compression", "algo", "gzip", origin=vip.http.source)
         yield line("compression", "type", *COMPRESSED, origin=vip.http.source)
     if vip.stats:

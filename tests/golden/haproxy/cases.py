@@ -341,6 +341,7 @@ CASES: dict[str, Case] = {
             listens=(Listen(80, pool="pres_containers"),),
             routes=(Route("pres_containers", None, "/api", at(30), waf="on"),),
             waf=Waf(mode="off", fail="open", oversize="pass", source=at(29)),
+            http=Http(compression=True, source=at(28)),
             log="json",
         ),
     ),
