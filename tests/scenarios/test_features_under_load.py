@@ -26,7 +26,8 @@ OF_THE_VIP = {
     "connections": "    connections: {total: 4000, per_client: 4000}\n",
     "trusted proxies": "    trusted_proxies: [192.0.2.1]\n",
     "JSON log": "    log: json\n",
-    "request id": "    http: {request_id: true}\n",
+    # The load knows its answers by its own ids, which are kept for a trusted proxy.
+    "request id": f"    trusted_proxies: [{CLIENT}]\n    http: {{request_id: true}}\n",
     "headers": "    http: {request_headers: {set: {X-A: b}}, response_headers: {remove: [Server]}}\n",
     "redirects": '    http: {redirects: [{host: old.example, to: "http://new.example"}]}\n',
     "rate limits": "    http: {rate_limits: [{requests: 1000000, per: 10s}]}\n",

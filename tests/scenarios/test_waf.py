@@ -98,7 +98,7 @@ def test_a_rule_with_a_mistake_is_refused_with_its_line_and_the_rules_before_sta
     assert stage.get(f"{URL}/internal")[0] == 403
     assert stage.get(f"{URL}/")[0] == 200
     own.write_text(GOOD + "SecRuul x\n")
-    assert "own.conf:2: 'SecRuul' has no place" in stage.dockgate("check", file, code=1).stderr
+    assert "own.conf:2: 'SecRuul' has no place" in stage.dockgate("check", file, code=1).stdout
     own.write_text(GOOD)
     stage.up(file)
     assert stage.get(f"{URL}/internal")[0] == 403

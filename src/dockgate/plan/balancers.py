@@ -8,6 +8,7 @@ address is in one group with whoever holds it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from dockgate.haproxy.render import alike
@@ -70,6 +71,7 @@ def plan_balancers(desired: Desired, observed: Observed, seating: Seating) -> Ba
     planner = _Planner(desired, observed)
     building = [step for party in parties for step in planner.party(party)]
     removing = [step for party in parties for step in planner.clean_up(party)]
+    removing += planner.left_behind(parties)
     return BalancerPart(side_by_side((*building, *removing)), tuple(planner.notes))
 
 
@@ -150,17 +152,21 @@ class _Planner:
         for seat in party.seats:
             keep = seat.target.waf.spec.name if seat.target.waf else ""
             steps += remove_wafs(self.desired, seat.host, seat.target.vip.name, keep, (party.name,))
-        return [*steps, *self._left_behind(party)]
+        return steps
 
-    def _left_behind(self, party: Party) -> list[Step]:
-        """What a VIP had on a host beside its last load balancer there."""
+    def left_behind(self, parties: Iterable[Party]) -> list[Step]:
+        """What a VIP had on a host beside its last load balancer there, once, however many leave."""
+        leaving: dict[tuple[str, str], list[str]] = {}
+        for party in parties:
+            for place in sorted({(leaver.vip, leaver.host) for leaver in party.leavers}):
+                leaving.setdefault(place, []).append(party.name)
         steps: list[Step] = []
-        for vip, name in sorted({(leaver.vip, leaver.host) for leaver in party.leavers}):
+        for (vip, name), groups in leaving.items():
             host = self.observed.host(name)
             if any(each.name == vip and name in each.hosts for each in self.desired.vips) or isinstance(host, Unknown):
                 continue
-            wafs = remove_wafs(self.desired, host, vip, "", (party.name,))
-            needs = dict.fromkeys([f"clean-up after {party.name}", *(step.group for step in wafs)])
+            wafs = remove_wafs(self.desired, host, vip, "", tuple(groups))
+            needs = dict.fromkeys([*(f"clean-up after {each}" for each in groups), *(step.group for step in wafs)])
             steps += [*wafs, *remove_sockets(self.desired, host, vip, needs)]
         return steps
 
