@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import os
 import subprocess
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from bench.peers_configs import PROXY, WEBS, Contender, backend
 
-from dockgate.lab.process import bound_to_us, run
+from dockgate.lab.process import bound_to_us, run, wait_until
 
 PREFIX = f"dgb{os.getpid()}"
 PLACES = {"client": "10.99.0.2", "proxy": PROXY, **WEBS}
@@ -94,7 +93,11 @@ def _entering(root: Path, name: str, argv: Sequence[str], *, inside: bool) -> li
 def _wait_open(place: str, address: str, port: int = 80) -> None:
     probe = f"import socket; socket.create_connection(({address!r}, {port}), 1).close()"
     argv = ["ip", "netns", "exec", netns(place), "python3", "-c", probe]
-    _eventually(lambda: subprocess.run(argv, capture_output=True, check=False).returncode == 0, f"{address}:{port}")
+    wait_until(
+        lambda: subprocess.run(argv, capture_output=True, check=False).returncode == 0,
+        seconds=READY_S,
+        what=f"{address}:{port} does not open",
+    )
 
 
 def _wait_answer(root: Path) -> None:
@@ -104,15 +107,7 @@ def _wait_answer(root: Path) -> None:
         said = ask(root, ["wrk", "-t1", "-c2", "-d1s", f"http://{PROXY}/index.html"])
         return "Non-2xx" not in said and "Socket errors" not in said
 
-    _eventually(answers, f"good answers from {PROXY}")
-
-
-def _eventually(condition, what: str) -> None:  # type: ignore[no-untyped-def]
-    deadline = time.monotonic() + READY_S
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"not within {READY_S:g} s: {what}")
-        time.sleep(0.1)
+    wait_until(answers, seconds=READY_S, what=f"{PROXY} gives no good answers")
 
 
 def _ip(*words: str) -> None:

@@ -13,9 +13,10 @@ from dockgate.controller.wait import until
 from dockgate.edges import haproxy_socket, node
 from dockgate.edges.api import HelperSpec
 from dockgate.errors import ActionFailed, EngineError, NotFound
-from dockgate.model.actions import ProofRequest, ServerChange
+from dockgate.model.actions import ServerChange
 from dockgate.model.objects import CONFIG_DIR, NetworkSpec, labels_for
 from dockgate.model.observed import PublishedPort
+from dockgate.model.proof import ProofRequest
 
 CONFIG = b"""global
     description 'dockgate contract/web abcdef012345'

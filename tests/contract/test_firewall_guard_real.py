@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import ctypes
-import importlib.util
 import os
 import socket
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,10 +13,10 @@ from typing import Any
 
 import pytest
 from tests.contract.firewall_stage import run
+from tests.programs import program as loaded
 
 pytestmark = pytest.mark.lab
 
-NODE = Path(__file__).parents[2] / "images" / "node"
 NEWNET = 0x40000000
 TABLES = """\
 table inet dockgate {
@@ -49,13 +47,7 @@ OURS = (
 
 @pytest.fixture(scope="module")
 def program() -> ModuleType:
-    for name in ("dockgate_node", "dockgate_engine", "dockgate_firewall"):
-        spec = importlib.util.spec_from_file_location(name, NODE / f"{name}.py")
-        assert spec is not None
-        assert spec.loader is not None
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    return sys.modules["dockgate_firewall"]
+    return loaded("node", "firewall")
 
 
 @contextmanager

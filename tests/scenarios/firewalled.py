@@ -114,6 +114,16 @@ class Walled:
         where = ["nsenter", "-t", self.pid(host, inside), "-n"] if inside else []
         return self.lab.exec(host, [*where, "ping", "-c", "1", "-W", "1", target]).returncode == 0
 
+    def pings(self) -> list[tuple[bool, bool]]:
+        """The running example's steps: nothing allowed, then host to containers, then both. Each time whether the host
+        gets through to a container, and the container to its host."""
+        loner = self.address("docker1", "loner")
+        seen = []
+        for rules in ((), (PING_HOST,), (PING_HOST, PING_BACK)):
+            self.up(*rules)
+            seen.append((self.ping("docker1", loner), self.ping("docker1", "172.17.0.1", inside="loner")))
+        return seen
+
     def client_reaches(self, port: int, host: str = "docker1") -> bool:
         done = self.lab.client_exec(sys.executable, "-c", CONNECT, self.lab.address(host), str(port))
         return done.returncode == 0

@@ -9,9 +9,9 @@ import typer
 from dockgate.cli.progress import StepPrinter
 from dockgate.cli.session import DEFAULT_FILE, FileOption, open_session, run
 from dockgate.controller.execute import execute
-from dockgate.model.actions import KeepRules
 from dockgate.model.observed import FirewallState, Observed
 from dockgate.model.plan import Plan, Step
+from dockgate.model.rules_actions import KeepRules
 
 
 def confirm(file: FileOption = DEFAULT_FILE) -> None:

@@ -20,9 +20,9 @@ from dockgate.controller.execute import execute
 from dockgate.controller.report import Report
 from dockgate.controller.world import World
 from dockgate.edges.small_load import SmallLoad, Tally, small_load
-from dockgate.model.actions import ProofRequest
 from dockgate.model.observed import Observed
 from dockgate.model.plan import Plan
+from dockgate.model.proof import ProofRequest
 from dockgate.plan import describe
 from dockgate.plan.replace import Order, plan_replace, requests_of
 

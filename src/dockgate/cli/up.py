@@ -15,8 +15,9 @@ from dockgate.cli.session import DEFAULT_FILE, FileOption, Output, OutputOption,
 from dockgate.controller.execute import execute
 from dockgate.controller.report import Report, StepReport
 from dockgate.controller.verify import verify
-from dockgate.model.actions import ApplyRules, Prove
+from dockgate.model.actions import Prove
 from dockgate.model.plan import Plan
+from dockgate.model.rules_actions import ApplyRules
 from dockgate.plan import describe, proofs
 from dockgate.plan import plan as make_plan
 from dockgate.verify import Proof

@@ -18,23 +18,18 @@ from dockgate.model.actions import (
     Action,
     ActivateConfig,
     Announce,
-    ApplyRules,
     ConnectNetwork,
     CreateContainer,
     CreateNetwork,
     CreateVolume,
     DisconnectNetwork,
-    KeepRules,
     LoadImage,
     Prove,
-    ProveRules,
     ReloadConfig,
     RemoveContainer,
     RemoveNetwork,
-    RemoveRules,
     RemoveVolume,
     RestoreConfig,
-    RevertRules,
     SetServers,
     StartContainer,
     StopContainer,
@@ -54,7 +49,8 @@ from dockgate.model.replacing import (
     StartMember,
     StopMember,
 )
-from dockgate.model.swarm import (
+from dockgate.model.rules_actions import ApplyRules, KeepRules, ProveRules, RemoveRules, RevertRules
+from dockgate.model.swarm_actions import (
     AwaitService,
     CreateService,
     PutSwarmFile,

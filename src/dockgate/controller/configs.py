@@ -15,14 +15,7 @@ from dockgate.edges import haproxy_socket
 from dockgate.edges.api import ROOT, ExecResult, HelperSpec
 from dockgate.errors import ActionFailed, ConfigRefused
 from dockgate.haproxy.messages import explain
-from dockgate.model.actions import (
-    ActivateConfig,
-    ReloadConfig,
-    RestoreConfig,
-    SetServers,
-    ValidateConfig,
-    WriteConfig,
-)
+from dockgate.model.actions import ActivateConfig, ReloadConfig, RestoreConfig, SetServers, ValidateConfig, WriteConfig
 from dockgate.model.objects import (
     ACTIVE_CONFIG,
     CANDIDATE_CONFIG,

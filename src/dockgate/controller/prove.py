@@ -19,8 +19,9 @@ from dockgate.controller.world import World
 from dockgate.edges import haproxy_socket, node
 from dockgate.edges.node import Answer
 from dockgate.errors import ProofFailed
-from dockgate.model.actions import ProofRequest, Prove
+from dockgate.model.actions import Prove
 from dockgate.model.observed import RunningHaproxy, ServerState
+from dockgate.model.proof import ProofRequest
 
 READY_S = 10.0
 ASK_S = 6.0

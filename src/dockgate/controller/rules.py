@@ -19,9 +19,10 @@ from dockgate.errors import ActionFailed, ProofFailed
 from dockgate.firewall import address_of, complete
 from dockgate.firewall.host_rules import facts_of, host_rules
 from dockgate.firewall.live import Tracked, is_forbidden, may_ask, tracked
-from dockgate.model.actions import ApplyRules, KeepRules, ProofRequest, ProveRules, RemoveRules, RevertRules
 from dockgate.model.desired import Desired
 from dockgate.model.observed import Observed, ObservedHost, Unknown
+from dockgate.model.proof import ProofRequest
+from dockgate.model.rules_actions import ApplyRules, KeepRules, ProveRules, RemoveRules, RevertRules
 
 ASK_S = 8.0
 ANSWER_S = 2.0

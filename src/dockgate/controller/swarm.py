@@ -9,15 +9,14 @@ from dockgate.controller.world import World
 from dockgate.edges.api import EngineApi
 from dockgate.errors import ActionFailed, EngineError
 from dockgate.model.observed import Observed, Unknown
-from dockgate.model.swarm import (
+from dockgate.model.swarm import SwarmService, SwarmState
+from dockgate.model.swarm_actions import (
     AwaitService,
     CreateService,
     PutSwarmFile,
     RemoveService,
     RemoveSwarmFile,
     RollBackService,
-    SwarmService,
-    SwarmState,
     UpdateService,
 )
 

@@ -14,7 +14,7 @@ from typing import Literal, TypeAlias, get_args
 from dockgate.edges import tls_probe
 from dockgate.edges.api import EngineApi, ExecResult
 from dockgate.errors import EngineError
-from dockgate.model.actions import ProofRequest
+from dockgate.model.proof import ProofRequest
 
 Outcome: TypeAlias = Literal["open", "refused", "dropped", "unreachable", "probe failed"]
 

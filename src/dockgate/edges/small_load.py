@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from dockgate.edges.api import EngineApi, Talk
 from dockgate.errors import EngineError
-from dockgate.model.actions import ProofRequest
+from dockgate.model.proof import ProofRequest
 
 ANSWER_S = 8.0
 RATE = 50

@@ -10,11 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from .desired import Desired, Mode
 from .objects import ContainerSpec, NetworkSpec
+from .proof import ProofRequest
 from .replacing import MemberAction
+from .rules_actions import RulesAction
 from .source import Source
-from .swarm import SwarmAction
+from .swarm_actions import SwarmAction
 from .tls_actions import TlsAction
 from .waf_actions import WafAction
 
@@ -56,32 +57,6 @@ class ServerChange:
         parts += [self.state] if self.state is not None else []
         parts += ["checked anew"] if self.afresh else []
         return f"{self.pool}/{self.server} {', '.join(parts)}"
-
-
-@dataclass(frozen=True)
-class TlsQuestion:
-    """A request over TLS. ``name``: the server name asked for, "" for none. ``shown``: SHA-256 fingerprints, of which
-    the certificate that comes back must have one; empty: any. ``needs_client``: no answer without a client's."""
-
-    name: str = ""
-    shown: tuple[str, ...] = field(default=(), repr=False)
-    needs_client: bool = False
-
-
-@dataclass(frozen=True)
-class ProofRequest:
-    """One request through a VIP. For mode tcp: a connection that opens. ``pool``: the pool that must answer.
-    ``headers``: further ones, names and values. ``attack``: a firewall must refuse it."""
-
-    address: str
-    port: int
-    mode: Mode
-    pool: str
-    host_header: str = ""
-    path: str = "/"
-    tls: TlsQuestion | None = None
-    headers: tuple[tuple[str, str], ...] = ()
-    attack: bool = False
 
 
 @dataclass(frozen=True)
@@ -316,76 +291,6 @@ class Prove:
         return f"ask {where} from {self.vantage}"
 
 
-@dataclass(frozen=True)
-class ApplyRules:
-    """Bring a file's firewall into force on a host: checked by nft, replaced whole, forbidden connections cut.
-
-    What it asks for is made into rules when it is carried out, since a container has its address only once it runs. The
-    rules are on trial: they are taken back by the host itself after ``limit_s`` seconds unless they are kept.
-    ``confirm``: it is the operator who keeps them.
-    """
-
-    host: str
-    desired: Desired = field(repr=False)
-    limit_s: int
-    confirm: bool = False
-
-    def __str__(self) -> str:
-        who = "unless confirmed" if self.confirm else "unless proved"
-        return f"put the firewall into force, for {self.limit_s} s {who}"
-
-
-@dataclass(frozen=True)
-class ProveRules:
-    """The host can still be reached: its engine over a new connection, and from the node container of ``vantage`` the
-    failsafe ``ports`` at ``address`` and the VIPs, of which ``must_serve`` pools answered before.
-
-    ``vantage`` "": there is no other host to ask from. ``requests``: empty where no VIP is on it.
-    """
-
-    host: str
-    desired: Desired = field(repr=False)
-    vantage: str = ""
-    address: str = ""
-    ports: tuple[int, ...] = ()
-    requests: tuple[ProofRequest, ...] = ()
-    must_serve: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        where = f", ask it from {self.vantage}" if self.vantage else ""
-        return f"connect to its engine anew{where}"
-
-
-@dataclass(frozen=True)
-class KeepRules:
-    """What is on trial is kept."""
-
-    host: str
-
-    def __str__(self) -> str:
-        return "keep the firewall's rules"
-
-
-@dataclass(frozen=True)
-class RevertRules:
-    """Back to the rules that are kept; none kept means no table of ours."""
-
-    host: str
-
-    def __str__(self) -> str:
-        return "go back to the firewall's previous rules"
-
-
-@dataclass(frozen=True)
-class RemoveRules:
-    """No table of ours on the host any more."""
-
-    host: str
-
-    def __str__(self) -> str:
-        return "remove the firewall's rules"
-
-
 Action: TypeAlias = (
     LoadImage
     | CreateNetwork
@@ -410,9 +315,5 @@ Action: TypeAlias = (
     | Prove
     | MemberAction
     | SwarmAction
-    | ApplyRules
-    | ProveRules
-    | KeepRules
-    | RevertRules
-    | RemoveRules
+    | RulesAction
 )

@@ -6,17 +6,11 @@ with somebody else attached stays and is reported; so does everything on a host 
 
 from __future__ import annotations
 
-from dockgate.model.actions import (
-    RemoveContainer,
-    RemoveNetwork,
-    RemoveRules,
-    RemoveVolume,
-    StartContainer,
-    StopContainer,
-)
+from dockgate.model.actions import RemoveContainer, RemoveNetwork, RemoveVolume, StartContainer, StopContainer
 from dockgate.model.objects import LABEL_KIND, is_ours
 from dockgate.model.observed import FirewallState, Observed, ObservedHost
 from dockgate.model.plan import Blocked, Plan, Step
+from dockgate.model.rules_actions import RemoveRules
 from dockgate.plan.networks import attached_anywhere
 
 _CAUSE = "down was asked for"

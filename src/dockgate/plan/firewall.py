@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from dockgate.firewall.engine import mismatch
 from dockgate.firewall.host_rules import host_rules, is_wanted
 from dockgate.model import actions as a
-from dockgate.model.actions import ApplyRules, KeepRules, ProveRules, RemoveRules, RevertRules
 from dockgate.model.desired import Desired
 from dockgate.model.observed import FirewallState, Observed, ObservedHost, Unknown
 from dockgate.model.plan import Blocked, Step
 from dockgate.model.policy import Firewall
+from dockgate.model.rules_actions import ApplyRules, KeepRules, ProveRules, RemoveRules, RevertRules
 from dockgate.plan import names
 from dockgate.plan.published import host_address
 from dockgate.plan.seats import Seating

@@ -16,11 +16,12 @@ from dataclasses import dataclass, replace
 from dockgate.haproxy.build import backend_name
 from dockgate.haproxy.pools import tls_options
 from dockgate.haproxy.words import name as safe
-from dockgate.model.actions import Action, LoadImage, ProofRequest, ServerChange, SetServers
+from dockgate.model.actions import Action, LoadImage, ServerChange, SetServers
 from dockgate.model.desired import ByName, ByService, Desired, Pool
 from dockgate.model.objects import LABEL_STAND_IN, balancer_of, is_ours
 from dockgate.model.observed import Container, Observed, RunningHaproxy
 from dockgate.model.plan import Blocked, Plan, Step
+from dockgate.model.proof import ProofRequest
 from dockgate.model.replacing import (
     AddServer,
     AwaitHealthy,

@@ -10,11 +10,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from dockgate.firewall.host_rules import is_wanted
-from dockgate.model.actions import Action, ApplyRules, KeepRules
+from dockgate.model.actions import Action
 from dockgate.model.desired import Desired
 from dockgate.model.observed import Observed
 from dockgate.model.plan import Step
 from dockgate.model.replacing import RemoveMember, StartMember, StopMember
+from dockgate.model.rules_actions import ApplyRules, KeepRules
 
 TRIAL_S = 120
 

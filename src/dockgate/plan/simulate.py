@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TypeAlias
 
 from dockgate.firewall.host_rules import host_rules
 from dockgate.haproxy import model as haproxy
@@ -29,7 +28,8 @@ from dockgate.model.observed import (
     Volume,
 )
 from dockgate.model.replacing import MemberAction
-from dockgate.model.swarm import SwarmAction
+from dockgate.model.rules_actions import ApplyRules, KeepRules, ProveRules, RemoveRules, RevertRules, RulesAction
+from dockgate.model.swarm_actions import SwarmAction
 from dockgate.model.tls_actions import PutTlsFiles, RemoveTlsFiles
 from dockgate.model.waf_actions import JudgeRules, ProveWaf, PutRules
 from dockgate.plan.seats import overlap
@@ -51,7 +51,7 @@ def simulate(observed: Observed, action: a.Action, trees: Mapping[str, Config]) 
             return _create_network(observed, host, action.spec)
         case a.RemoveNetwork():
             return _remove_network(observed, action)
-        case a.ApplyRules() | a.ProveRules() | a.KeepRules() | a.RevertRules() | a.RemoveRules():
+        case ApplyRules() | ProveRules() | KeepRules() | RevertRules() | RemoveRules():
             return _put(observed, _on_rules(observed, host, action))
         case a.CreateVolume():
             labels = labels_for(action.project, action.kind, action.owner)
@@ -75,26 +75,23 @@ def simulate(observed: Observed, action: a.Action, trees: Mapping[str, Config]) 
             return _on_container(observed, host, action, trees)
 
 
-RulesAction: TypeAlias = a.ApplyRules | a.ProveRules | a.KeepRules | a.RevertRules | a.RemoveRules
-
-
 def _on_rules(observed: Observed, host: ObservedHost, action: RulesAction) -> ObservedHost:
     state = host.firewall
     if isinstance(state, Unknown):
         raise Impossible(f"no node container runs on {host.name}: {action}")
     match action:
-        case a.ApplyRules():
+        case ApplyRules():
             rules = host_rules(action.desired, observed, host.name)
             if isinstance(rules, Unknown):
                 raise Impossible(rules.reason)
             return replace(host, firewall=replace(state, trial=rules.hash, confirm=action.confirm, in_force=True))
-        case a.KeepRules() if not state.trial:
+        case KeepRules() if not state.trial:
             raise Impossible(f"no rules are on trial on {host.name}")
-        case a.KeepRules():
+        case KeepRules():
             return replace(host, firewall=replace(state, kept=state.trial, trial="", confirm=False))
-        case a.RevertRules():
+        case RevertRules():
             return replace(host, firewall=replace(state, trial="", confirm=False, in_force=bool(state.kept)))
-        case a.RemoveRules():
+        case RemoveRules():
             return replace(host, firewall=FirewallState())
     return host
 

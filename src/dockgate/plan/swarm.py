@@ -12,18 +12,14 @@ from dockgate.model.actions import LoadImage
 from dockgate.model.objects import LABEL_HASH, labels_for
 from dockgate.model.observed import Observed, Unknown
 from dockgate.model.plan import Blocked, Plan, Step
-from dockgate.model.swarm import (
+from dockgate.model.swarm import Installation, ServiceSpec, SwarmFile, SwarmService, SwarmState
+from dockgate.model.swarm_actions import (
     AwaitService,
     CreateService,
-    Installation,
     PutSwarmFile,
     RemoveService,
     RemoveSwarmFile,
     RollBackService,
-    ServiceSpec,
-    SwarmFile,
-    SwarmService,
-    SwarmState,
     UpdateService,
 )
 from dockgate.plan import names

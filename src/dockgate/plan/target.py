@@ -13,10 +13,11 @@ from dockgate.haproxy.build import ResolvedServer, build
 from dockgate.haproxy.render import render
 from dockgate.haproxy.tree import Config
 from dockgate.haproxy.waf import PROOF_HEADER
-from dockgate.model.actions import HaproxyConfig, ProofRequest, TlsQuestion
+from dockgate.model.actions import HaproxyConfig
 from dockgate.model.desired import ByLabel, ByName, ByService, Desired, Listen, Pool, Vip
 from dockgate.model.objects import ContainerSpec, NetworkSpec, container_hash, labels_for
 from dockgate.model.observed import PublishedPort
+from dockgate.model.proof import ProofRequest, TlsQuestion
 from dockgate.model.tls import TlsFile
 from dockgate.model.waf import WafMode
 from dockgate.plan import names

@@ -13,9 +13,9 @@ from tests.fakes.scene import add_members, desired, see, three_hosts, turn, worl
 from dockgate.controller import rules
 from dockgate.controller.execute import execute
 from dockgate.errors import ProofFailed
-from dockgate.model.actions import ApplyRules, KeepRules
 from dockgate.model.desired import Desired
 from dockgate.model.policy import ContainerZone, Firewall, HostZone, Rule, WorldZone
+from dockgate.model.rules_actions import ApplyRules, KeepRules
 from dockgate.plan import plan, plan_down
 
 DENY = replace(desired(), firewall=Firewall("deny"))

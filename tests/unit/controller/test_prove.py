@@ -6,8 +6,8 @@ import pytest
 
 from dockgate.controller.prove import _is_settled, _Question
 from dockgate.edges.node import Answer, Outcome
-from dockgate.model.actions import ProofRequest
 from dockgate.model.observed import ServerState
+from dockgate.model.proof import ProofRequest
 
 
 def server(status: str, check: str = "", code: int = 0) -> ServerState:

@@ -17,7 +17,8 @@ from dockgate.controller.swarm import swarm_state
 from dockgate.edges.carried import content_mark
 from dockgate.model.observed import Unknown
 from dockgate.model.plan import Plan
-from dockgate.model.swarm import AwaitService, FileKind, Installation, SwarmTask
+from dockgate.model.swarm import FileKind, Installation, SwarmTask
+from dockgate.model.swarm_actions import AwaitService
 from dockgate.plan import describe
 from dockgate.plan.swarm import no_manager, plan_installation, plan_removal
 

@@ -14,7 +14,7 @@ from dockgate.edges import haproxy_socket, node
 from dockgate.edges.api import ExecResult
 from dockgate.edges.archives import read_archives
 from dockgate.errors import ActionFailed, DockgateError, EngineError
-from dockgate.model.actions import ProofRequest
+from dockgate.model.proof import ProofRequest
 
 REQUEST = ProofRequest("192.168.50.11", 80, "http", "pres")
 

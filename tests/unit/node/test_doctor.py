@@ -7,22 +7,15 @@ import socket
 import struct
 import subprocess
 import sys
-from collections.abc import Iterator
-from pathlib import Path
 from types import ModuleType
 
 import pytest
-
-FOLDER = Path(__file__).parents[3] / "images" / "node"
+from tests.programs import IMAGES, program
 
 
 @pytest.fixture(scope="module")
-def doctor() -> Iterator[ModuleType]:
-    sys.path.insert(0, str(FOLDER))
-    try:
-        yield __import__("dockgate_doctor")
-    finally:
-        sys.path.remove(str(FOLDER))
+def doctor() -> ModuleType:
+    return program("node", "doctor")
 
 
 def datagram(doctor: ModuleType, words: object, head: bytes = b"") -> bytes:
@@ -71,7 +64,7 @@ def test_a_dns_answer_that_is_cut_short_is_an_error_and_not_empty(doctor: Module
 
 @pytest.mark.parametrize("arguments", [["no-such-verb"], ["look"], ["look", "not json"]], ids=" ".join)
 def test_a_request_that_cannot_be_read_ends_as_an_error_in_json(arguments: list[str]) -> None:
-    argv = [sys.executable, str(FOLDER / "dockgate_doctor.py"), *arguments]
+    argv = [sys.executable, str(IMAGES / "node/dockgate_doctor.py"), *arguments]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "error" in json.loads(done.stdout)

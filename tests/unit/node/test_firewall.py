@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import errno
-import importlib.util
 import socket
 import struct
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from tests.programs import program as loaded
 
 TRACKED = (
     "tcp      6 431999 ESTABLISHED src=192.168.50.100 dst=192.168.50.11 sport=41000 dport=8080 "
@@ -21,17 +20,8 @@ PING = "icmp     1 29 src=172.17.0.1 dst=172.17.0.2 type=8 code=0 id=7 src=172.1
 
 
 @pytest.fixture(scope="module")
-def program(node: ModuleType, engine: ModuleType) -> ModuleType:
-    """``node``, ``engine``: the modules that it imports."""
-    assert engine.CHAINS
-    place = Path(str(node.__file__)).with_name("dockgate_firewall.py")
-    spec = importlib.util.spec_from_file_location("dockgate_firewall", place)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["dockgate_firewall"] = module
-    spec.loader.exec_module(module)
-    return module
+def program() -> ModuleType:
+    return loaded("node", "firewall")
 
 
 @pytest.fixture

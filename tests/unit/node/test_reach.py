@@ -8,24 +8,16 @@ import socket
 import struct
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
-
-FOLDER = Path(__file__).parents[3] / "images" / "node"
+from tests.programs import IMAGES, program
 
 
 @pytest.fixture(scope="module")
-def modules() -> Iterator[dict[str, ModuleType]]:
-    """Loaded as they load each other: by name, from their own folder."""
-    names = ("dockgate_frames", "dockgate_spaces", "dockgate_probe", "dockgate_serve", "dockgate_reach")
-    sys.path.insert(0, str(FOLDER))
-    try:
-        yield {name: __import__(name) for name in names}
-    finally:
-        sys.path.remove(str(FOLDER))
+def modules() -> dict[str, ModuleType]:
+    return {f"dockgate_{name}": program("node", name) for name in ("frames", "spaces", "probe", "serve", "reach")}
 
 
 @pytest.fixture(scope="module")
@@ -194,7 +186,7 @@ def test_an_error_is_a_word_about_the_network_only_if_it_is_one(
 
 
 def ask(verb: str, request: object) -> subprocess.CompletedProcess[str]:
-    argv = [sys.executable, str(FOLDER / "dockgate_reach.py"), verb, json.dumps(request)]
+    argv = [sys.executable, str(IMAGES / "node/dockgate_reach.py"), verb, json.dumps(request)]
     return subprocess.run(argv, capture_output=True, text=True, timeout=20, check=False)
 
 

@@ -4,26 +4,18 @@ from __future__ import annotations
 
 import socket
 import struct
-import sys
-from collections.abc import Iterator
-from pathlib import Path
 from types import ModuleType
 
 import pytest
+from tests.programs import program
 
-FOLDER = Path(__file__).parents[3] / "images" / "node"
 SYN, ACK, PSH = 2, 16, 8
 OWN, VXLAN = 28305, 4789
 
 
 @pytest.fixture(scope="module")
-def modules() -> Iterator[dict[str, ModuleType]]:
-    """Loaded as they load each other: by name, from their own folder."""
-    sys.path.insert(0, str(FOLDER))
-    try:
-        yield {name: __import__(f"dockgate_{name}") for name in ("sight", "nftrace", "tables", "send")}
-    finally:
-        sys.path.remove(str(FOLDER))
+def modules() -> dict[str, ModuleType]:
+    return {name: program("node", name) for name in ("sight", "nftrace", "tables", "send")}
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from tests.golden.test_firewall import example, world
 
-from dockgate.model.actions import ApplyRules, KeepRules
 from dockgate.model.plan import Step
 from dockgate.model.replacing import CopyContainer, RemoveMember, RenameMember, StartMember, StopMember
+from dockgate.model.rules_actions import ApplyRules, KeepRules
 from dockgate.plan.replace_rules import with_rules
 
 HOST = "docker2"

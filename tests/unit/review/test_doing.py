@@ -16,9 +16,10 @@ from dockgate.controller.acts import act
 from dockgate.controller.observe import observe
 from dockgate.edges import node
 from dockgate.errors import ActionFailed, EngineError
-from dockgate.model.actions import ActivateConfig, HaproxyConfig, LoadImage, ProofRequest
+from dockgate.model.actions import ActivateConfig, HaproxyConfig, LoadImage
 from dockgate.model.desired import ByService, Listen, Route
 from dockgate.model.observed import Unknown
+from dockgate.model.proof import ProofRequest
 
 
 @pytest.fixture(autouse=True)

@@ -1,40 +1,28 @@
-"""The firewall container's programs, loaded from their image directory: they are no part of the package."""
+"""The firewall's programs, loaded as they find each other in its container."""
 
 from __future__ import annotations
 
-import importlib
-import sys
-from collections.abc import Iterator
-from pathlib import Path
 from types import ModuleType
 
 import pytest
-
-FOLDER = Path(__file__).parents[3] / "images" / "waf"
-
-
-@pytest.fixture(scope="session", autouse=True)
-def beside() -> Iterator[None]:
-    sys.path.insert(0, str(FOLDER))
-    yield
-    sys.path.remove(str(FOLDER))
+from tests.programs import program
 
 
 @pytest.fixture(scope="session")
-def spop(beside: None) -> ModuleType:
-    return importlib.import_module("dockgate_spop")
+def spop() -> ModuleType:
+    return program("waf", "spop")
 
 
 @pytest.fixture(scope="session")
-def findings(beside: None) -> ModuleType:
-    return importlib.import_module("dockgate_findings")
+def findings() -> ModuleType:
+    return program("waf", "findings")
 
 
 @pytest.fixture(scope="session")
-def judging(beside: None) -> ModuleType:
-    return importlib.import_module("dockgate_judge")
+def judging() -> ModuleType:
+    return program("waf", "judge")
 
 
 @pytest.fixture(scope="session")
-def modsecurity(beside: None) -> ModuleType:
-    return importlib.import_module("dockgate_modsecurity")
+def modsecurity() -> ModuleType:
+    return program("waf", "modsecurity")
