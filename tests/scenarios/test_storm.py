@@ -20,8 +20,12 @@ pytestmark = [pytest.mark.lab, pytest.mark.alone]
 
 EVENTS = int(os.environ.get("DOCKGATE_STORM", "20"))
 SEED = int(os.environ.get("DOCKGATE_SEED", "1"))
-MAY_COST = {"link": 60, "kill": 8, "pause": 8, "stop": 1, "restart": 1, "replace": 1, "scale": 1, "controller": 1} | {
-    "engine": 2
+MAY_COST = {
+    "link": 60,
+    "kill": 8,
+    "pause": 8,
+    "engine": 2,
+    **dict.fromkeys(("stop", "restart", "replace", "scale", "controller"), 1),
 }
 """How many POSTs each kind of event may take with it, at 150 a second of 40 ms over three members. A member whose host
 is cut off is sent a third of them until it is found out, within a second; one that dies or freezes has two or three in

@@ -30,6 +30,7 @@ BUFFER_MEMORY = 400 << 20
 _ERROR = ("{", "var(txn.waf.error)", "-m", "found", "}")
 _PLAIN_PATH = ("!{", "path", "-m", "sub", "..", "//", "\\", "%2e", "%2E", "%2f", "%2F", "%5c", "%5C", "}")
 """A route that is looked at less must not be entered by a path that a member reads as another one."""
+_CHECKS = ("check", "inter", "1s", "fastinter", "200ms", "downinter", "500ms", "fall", "2", "rise", "1")
 _ASKED = ("{", f"var({MODE})", "-m", "found", "}")
 
 
@@ -101,7 +102,7 @@ def question_rules(vip: Vip, on_route: dict[int, tuple[str, ...]]) -> Iterator[L
     if waf is None:
         return
     at = waf.source
-    old = (
+    old = [
         "{",
         "req.ver",
         "1.0",
@@ -117,36 +118,16 @@ def question_rules(vip: Vip, on_route: dict[int, tuple[str, ...]]) -> Iterator[L
         "gt",
         "0",
         "}",
-    )
+    ]
     answer = ("status", "400", *payload(vip, 400, "this request must not have a body"))
     yield line("http-request", "return", *answer, "if", *old, origin=at)
     yield from _modes(vip, waf, on_route)
-    yield line(
-        "http-request",
-        "wait-for-body",
-        "time",
-        milliseconds(vip.timeouts.request),
-        "at-least",
-        waf.body_limit + 1,
-        "if",
-        *_ASKED,
-        origin=at,
-    )
+    whole = ("time", milliseconds(vip.timeouts.request), "at-least", str(waf.body_limit + 1))
+    yield line("http-request", "wait-for-body", *whole, "if", *_ASKED, origin=at)
     if waf.oversize == "refuse":
         answer = _answer(vip, 413, "the body is too large to be looked at")
-        yield line(
-            "http-request",
-            "return",
-            *answer,
-            "if",
-            *_ASKED,
-            "{",
-            "req.body_size",
-            "gt",
-            str(waf.body_limit),
-            "}",
-            origin=at,
-        )
+        larger = ("{", "req.body_size", "gt", str(waf.body_limit), "}")
+        yield line("http-request", "return", *answer, "if", *_ASKED, *larger, origin=at)
     yield line("http-request", "send-spoe-group", ENGINE, GROUP, "if", *_ASKED, origin=at)
     yield from _verdict(vip, waf)
 
@@ -201,23 +182,7 @@ def judges(vip: Vip, ways: Dialect, socket_name: str) -> Backend | None:
         line("timeout", "server", "1h"),
         line("timeout", "check", "2s"),
         *(
-            line(
-                "server",
-                f"judge{number}",
-                f"unix@{WAF_SOCKETS}/{socket_name}-{number}.sock",
-                "check",
-                "inter",
-                "1s",
-                "fastinter",
-                "200ms",
-                "downinter",
-                "500ms",
-                "fall",
-                2,
-                "rise",
-                1,
-                origin=at,
-            )
+            line("server", f"judge{number}", f"unix@{WAF_SOCKETS}/{socket_name}-{number}.sock", *_CHECKS, origin=at)
             for number in range(1, waf.processes + 1)
         ),
     ]
