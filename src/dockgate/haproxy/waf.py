@@ -120,7 +120,7 @@ def question_rules(vip: Vip, on_route: dict[int, tuple[str, ...]]) -> Iterator[L
         "}",
     ]
     answer = ("status", "400", *payload(vip, 400, "this request must not have a body"))
-    yield line("http-request", "return", *answer, "if", *old, origin=at)
+    yield line("http-request", "return", *answer, "if", *old, *body, origin=at)
     yield from _modes(vip, waf, on_route)
     whole = ("time", milliseconds(vip.timeouts.request), "at-least", str(waf.body_limit + 1))
     yield line("http-request", "wait-for-body", *whole, "if", *_ASKED, origin=at)
