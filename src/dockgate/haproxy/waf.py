@@ -102,23 +102,8 @@ def question_rules(vip: Vip, on_route: dict[int, tuple[str, ...]]) -> Iterator[L
     if waf is None:
         return
     at = waf.source
-    old = [
-        "{",
-        "req.ver",
-        "1.0",
-        "}",
-        "{",
-        "method",
-        "GET",
-        "HEAD",
-        "DELETE",
-        "}",
-        "{",
-        "req.body_size",
-        "gt",
-        "0",
-        "}",
-    ]
+    old = ("{", "req.ver", "1.0", "}", "{", "method", "GET", "HEAD", "DELETE", "}")
+    body = ("{", "req.body_size", "gt", "0", "}")
     answer = ("status", "400", *payload(vip, 400, "this request must not have a body"))
     yield line("http-request", "return", *answer, "if", *old, *body, origin=at)
     yield from _modes(vip, waf, on_route)
