@@ -43,6 +43,15 @@ def eventually(condition: Callable[[], Any], what: str, *, within_s: float = 15.
         time.sleep(every_s)
 
 
+def inspected(lab: Lab, host: str, kind: str, *names: str) -> str:
+    """What Docker tells of them, in an order of its own: it lists a container's mounts in another order each time."""
+    found = json.loads(lab.docker(host, kind, "inspect", *names).stdout)
+    for one in found:
+        if isinstance(one.get("Mounts"), list):
+            one["Mounts"].sort(key=lambda mount: mount["Destination"])
+    return json.dumps(found, indent=1, sort_keys=True)
+
+
 @dataclass
 class Stage:
     """One scenario's view of the lab. ``folder``: a folder of its own for its files."""

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from tests.scenarios.killed import ours
-from tests.scenarios.stage import DOCKGATE, Stage, eventually
+from tests.scenarios.stage import DOCKGATE, Stage, eventually, inspected
 
 from dockgate.lab import Lab
 from dockgate.lab.address import CLIENT
@@ -316,5 +316,5 @@ def world(lab: Lab) -> str:
         for kind in ("container", "network", "volume"):
             words = ["ls", *(["-a"] if kind == "container" else []), "-q"]
             names = lab.docker(host, kind, *words).stdout.split()
-            said.append(lab.docker(host, kind, "inspect", *sorted(names)).stdout if names else "")
+            said.append(inspected(lab, host, kind, *sorted(names)) if names else "")
     return "\n".join(said)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.scenarios.stage import Stage, eventually
+from tests.scenarios.stage import Stage, eventually, inspected
 
 pytestmark = pytest.mark.lab
 
@@ -105,10 +105,10 @@ def test_a_second_up_changes_nothing(stage: Stage) -> None:
     stage.up(file)
     start_members(stage)
     stage.members_up(file, "web1", "web2")
-    before = stage.lab.docker("docker1", "inspect", stage.balancer(file, "web")).stdout
+    before = inspected(stage.lab, "docker1", "container", stage.balancer(file, "web"))
     assert "nothing to do" in stage.plan(file)
     assert "done: 0 changes" in stage.up(file)
-    assert stage.lab.docker("docker1", "inspect", stage.balancer(file, "web")).stdout == before
+    assert inspected(stage.lab, "docker1", "container", stage.balancer(file, "web")) == before
 
 
 def test_down_takes_what_is_ours_and_leaves_members_and_foreign_things(stage: Stage) -> None:

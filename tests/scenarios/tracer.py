@@ -47,6 +47,21 @@ class Tracer:
     def balancer(self) -> str:
         return self.stage.balancer(self.file, self.vip)
 
+    def agrees(self, walk: dict[str, Any]) -> bool:
+        """Whether HAProxy's log names the server of the last step; False where HAProxy has lost lines and this one is
+        missing: a thread that meets another one writing its line tries 200 times and gives its own up."""
+        if walk["haproxy"]["log"] is None:
+            assert self.lost_lines(), "HAProxy wrote its line, and the trace did not find it"
+            return False
+        assert walk["haproxy"]["log"]["server"] == walk["steps"][-1]["place"]["name"]
+        return True
+
+    def lost_lines(self) -> int:
+        ask = "echo 'show info' | socat - /run/haproxy/admin.sock"
+        said = self.lab.docker("docker1", "exec", self.balancer, "sh", "-c", ask).stdout
+        (count,) = (line.partition(": ")[2] for line in said.splitlines() if line.startswith("DroppedLogs: "))
+        return int(count)
+
     def address(self, host: str, container: str, network: str) -> str:
         return self.inspect(host, container, f'{{{{(index .NetworkSettings.Networks "{network}").IPAddress}}}}')
 

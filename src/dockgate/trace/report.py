@@ -136,6 +136,8 @@ def _haproxy(walk: Walk) -> Iterator[tuple[str, str]]:
                  f"response {_log(log.response_ms)}, all {_log(log.total_ms)}; retries {log.retries}")  # fmt: skip
         status = f"status {log.status}, " if log.status else ""
         yield "", f"    {times}; {status}ended {log.ending}"
+    elif walk.evidence is not None and walk.evidence.answer.outcome == "answered":
+        yield "yellow", "    HAProxy's log has no line for it (it gives up lines when it is short of time)"
 
 
 def _back(walk: Walk) -> Iterator[tuple[str, str]]:
