@@ -10,6 +10,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from functools import partial
 
 import pytest
 from tests.scenarios.conftest import KEEP, SUITE
@@ -136,11 +137,16 @@ def test_a_member_is_replaced_under_load_without_a_failed_request(walled: Walled
 
 
 def test_after_a_restart_of_docker_the_vip_answers_through_the_same_rules(walled: Walled) -> None:
+    """The rules outlast the engine. It may have given its containers other addresses (28.5 does, one time in two),
+    which the rules learn from the next `up` or a controller. The member of this host does not come back, and that of
+    the other one is reached again when its Docker has found this one, 24 to 60 s later."""
     walled.up()
     before = walled.table("docker1")
     with engine_restarted(walled.lab, "docker1"):
         assert walled.table("docker1") == before
-    eventually(walled.serves, "the VIP serves again", within_s=60)
+    again = partial(walled.stage.dockgate, "up", walled.file, code=None)
+    eventually(lambda: again().returncode == 0, "`up` finds all well", within_s=120, every_s=1)
+    eventually(walled.serves, "the VIP serves again", within_s=90)
     assert not walled.client_reaches(PUBLISHED)
 
 
