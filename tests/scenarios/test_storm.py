@@ -75,7 +75,6 @@ def test_no_get_fails_but_for_one_where_two_of_three_members_leave_at_once(outco
     gets = outcome.measured.gets
     hits = outcome.storm.times_of("engine")
     left = [gets.started_at + each.at_s + each.after_ms / 1000 for each in failures(gets)]
-    assert len(left) == gets.failed, str(outcome)
     for hit in hits:
         for at in [at for at in left if 0 <= at - hit <= 3][:1]:
             left.remove(at)
