@@ -181,7 +181,7 @@ class Pool:
     timeouts: PoolTimeouts = field(default_factory=PoolTimeouts)
     retry_non_idempotent: bool = False
     send_proxy: Literal["v1", "v2"] | None = None
-    retries: int = 3
+    retries: int = 6
     tls: MembersTls | None = None
     sticky: Sticky | None = None
     snippets: tuple[Snippet, ...] = ()
