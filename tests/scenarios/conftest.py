@@ -1,18 +1,18 @@
 """The suite's own lab: made when the first scenario asks for it, taken away at the end. Other labs are left alone.
 
 Files of scenarios that do not measure time run side by side; each process has a lab of its own. What one file's faults
-did to the Swarm is not the next one's: before each file every host shows that a container can join an overlay network.
+did to the Swarm is not the next one's: before each file the hosts' containers reach each other over an overlay network.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from functools import partial
 from pathlib import Path
 
 import pytest
-from tests.scenarios.stage import WEB, Stage, engine_restarted, eventually
+from tests.scenarios.mesh import whole
+from tests.scenarios.stage import Stage
 
 from dockgate.lab import Lab
 from dockgate.lab.address import plan_lab
@@ -20,7 +20,6 @@ from dockgate.lab.kind import Kind, kinds_of
 from dockgate.lab.progress import Progress
 
 SUITE = os.environ.get("DOCKGATE_TEST_LAB", "dockgate-suite") + os.environ.get("PYTEST_XDIST_WORKER", "")
-PROBE = "suite-probe"
 KIND = os.environ.get("DOCKGATE_TEST_KIND", "")
 """Another kind of hosts for the whole run, by hand: ``off`` (engines that write no rules), ``20.10``, ``28.5``."""
 KEEP = os.environ.get("DOCKGATE_KEEP_LAB") == "1"
@@ -47,24 +46,9 @@ def kinds(word: str) -> Mapping[str, Kind]:
 
 @pytest.fixture(scope="module")
 def lab(hosts: Lab) -> Lab:
-    """The hosts, whole: an engine whose agent the Swarm has lost (seen after a host was off and its engine was frozen,
-    several times within two minutes) joins no network ever again, until it is restarted."""
-    hosts.docker("docker1", "network", "create", "-d", "overlay", "--attachable", "--internal", PROBE)
-    try:
-        for one in hosts.plan.hosts:
-            if not joins(hosts, one.name):
-                print(f"{one.name} of {hosts.name} has lost its Swarm: its Docker is restarted")
-                with engine_restarted(hosts, one.name):
-                    pass
-                eventually(partial(joins, hosts, one.name), f"a container on {one.name} joins a network", within_s=120)
-    finally:
-        hosts.docker("docker1", "network", "rm", PROBE)
+    """The hosts, their Swarm whole: see mesh.py."""
+    whole(hosts)
     return hosts
-
-
-def joins(lab: Lab, host: str) -> bool:
-    words = ["run", "--rm", "--network", PROBE, "--entrypoint", "true", WEB]
-    return lab.docker(host, *words, check=False).returncode == 0
 
 
 @pytest.fixture
