@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from .evidence import Verdict
+from .model import Server
 from .steps import Step, Walk
 from .stop import where
 
@@ -121,7 +122,8 @@ def _haproxy(walk: Walk) -> Iterator[tuple[str, str]]:
         return
     yield "", ""
     log = walk.evidence.log if walk.evidence else None
-    server = log.server if log and log.server != "<NOSRV>" else walk.chosen.name if walk.chosen else "none"
+    tried = walk.chosen.name if walk.chosen else "none"
+    server = tried if not log else log.server if log.server != "<NOSRV>" else _tried(walk.chosen)
     words = "it may pick" if walk.evidence is None else "server"
     pool = log.pool if log else " or by chance ".join((prediction.pool, *prediction.chances))
     yield "bold", f"HAProxy: frontend {prediction.frontend}, pool {pool}, {words} {server}"
@@ -138,6 +140,10 @@ def _haproxy(walk: Walk) -> Iterator[tuple[str, str]]:
         yield "", f"    {times}; {status}ended {log.ending}"
     elif walk.evidence is not None and walk.evidence.answer.outcome == "answered":
         yield "yellow", "    HAProxy's log has no line for it (it gives up lines when it is short of time)"
+
+
+def _tried(server: Server | None) -> str:
+    return f"{server.name}, and in the end none was left" if server else "none"
 
 
 def _back(walk: Walk) -> Iterator[tuple[str, str]]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from dockgate.haproxy.pools import backend_name
 
-from .evidence import Evidence, Forwarding, Verdict
+from .evidence import Evidence, Forwarding, LogLine, Verdict
 from .legs import Leg, legs
 from .model import Place, Stop
 from .steps import Step, Walk
@@ -93,6 +93,10 @@ def _by_haproxy(walk: Walk, evidence: Evidence) -> Stop:
     if walk.prediction.server(log.server, log.pool) is None and walk.prediction.wrongly is not None:
         foretold = walk.prediction.wrongly
         return Stop(at, f"HAProxy answered {log.status} itself: {foretold.why}", foretold.hint)
+    if walk.prediction.server(log.server, log.pool) is None and walk.chosen is not None:
+        stopped = _on_the_way(walk, evidence, session=walk.prediction.last)
+        tried = f"HAProxy {_did(log)} when {log.retries} retries had every member marked down"
+        return Stop(stopped.where, f"{tried}: {stopped.why}", stopped.hint)
     if walk.prediction.server(log.server, log.pool) is None and 300 <= log.status < 400:
         hint = "follow it: trace the URL in its Location"
         return Stop(at, f"HAProxy answered {log.status} itself: it sends the request elsewhere", hint)
@@ -106,9 +110,12 @@ def _by_haproxy(walk: Walk, evidence: Evidence) -> Stop:
         why = f"no member of pool {log.pool} is up, so HAProxy answers {log.status}: {states}"
         return _misled(walk, evidence, why) or Stop(at, why, _UP)
     stopped = _on_the_way(walk, evidence, session=walk.prediction.last)
-    did = f"answered {log.status}" if log.status else "closed the connection"
-    tried = f"HAProxy {did} for {log.server} ({log.ending}, {log.retries} retries)"
+    tried = f"HAProxy {_did(log)} for {log.server} ({log.ending}, {log.retries} retries)"
     return Stop(stopped.where, f"{tried}: {stopped.why}", stopped.hint)
+
+
+def _did(log: LogLine) -> str:
+    return f"answered {log.status}" if log.status else "closed the connection"
 
 
 def _on_the_way(walk: Walk, evidence: Evidence, *, session: int) -> Stop:

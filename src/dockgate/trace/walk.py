@@ -55,8 +55,11 @@ def join(prediction: Prediction, evidence: Evidence) -> Walk:
 def _chosen(prediction: Prediction, evidence: Evidence, second: tuple[Sighting, ...]) -> Server | None:
     if evidence.held is not None:
         return prediction.server(evidence.held.server, evidence.held.pool)
-    if evidence.log is not None:
-        return prediction.server(evidence.log.server, evidence.log.pool)
+    log = evidence.log
+    named = prediction.server(log.server, log.pool) if log is not None else None
+    if log is not None and (named is not None or not log.retries):
+        return named
+    # No line yet, or one that names nobody: its tries have had the last member marked down. The walk is a try's.
     ends = second[0].ends if second else None
     return next((s for s in prediction.servers if ends and (s.address, s.port) == (ends.address, ends.dport)), None)
 

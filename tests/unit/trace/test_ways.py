@@ -22,7 +22,7 @@ from tests.worlds_trace import (
 
 from dockgate.model.observed import PublishedPort
 from dockgate.trace import dry, join, predict
-from dockgate.trace.evidence import Answer, Evidence, Forwarding, Sighting
+from dockgate.trace.evidence import Answer, Evidence, Forwarding, LogLine, Sighting
 from dockgate.trace.legs import legs
 from dockgate.trace.model import Prediction
 from dockgate.trace.report import as_json, lines
@@ -184,7 +184,11 @@ WAYS = [
 ]
 
 
-def lost(prediction: Prediction, entry: Forwarding) -> Walk:
+FOR_WEB1 = replace(log(status=503, ending="sC--"), retries=3)
+FOR_NOBODY = replace(log("<NOSRV>", status=503, ending="sC--"), retries=6)
+
+
+def lost(prediction: Prediction, entry: Forwarding, said: LogLine = FOR_WEB1) -> Walk:
     """The request came as far as the overlay network on the load balancer's host."""
     server = prediction.server("web1")
     assert server is not None
@@ -192,7 +196,6 @@ def lost(prediction: Prediction, entry: Forwarding) -> Walk:
     evidence = seen(prediction, until=5)
     entry = replace(entry, place=there.begin.place.key)
     forth = tuple(s for s in evidence.sightings if s.syn or s.ends.dport == PORT)
-    said = replace(log(status=503, ending="sC--"), retries=3)
     return join(prediction, replace(evidence, sightings=forth, log=said, forwarding=(entry,)))
 
 
@@ -202,6 +205,22 @@ def test_an_entry_of_the_overlay_that_is_missing_or_stale_is_the_cause(entry: Fo
     assert stop is not None
     assert stop.where == "overlay back on docker1"
     assert why in stop.why
+
+
+def test_a_request_whose_tries_had_every_member_marked_down_still_tells_how_far_a_try_came() -> None:
+    """Seven tries, and three errors take a member out: in the end HAProxy's line names no server."""
+    walk = lost(predicted(), WAYS[1][0], FOR_NOBODY)
+    assert walk.stop is not None
+    assert walk.stop.where == "overlay back on docker1"
+    assert "HAProxy answered 503 when 6 retries had every member marked down: " in walk.stop.why
+    told = [text for _, text in lines(walk)]
+    assert any("server web1, and in the end none was left" in text for text in told), told
+
+
+def test_a_check_that_nobody_answers_is_not_taken_for_a_try_of_a_request_that_had_none() -> None:
+    walk = lost(predicted(), WAYS[1][0], replace(FOR_NOBODY, retries=0))
+    assert walk.chosen is None
+    assert all(step.hop.session == 1 for step in walk.steps)
 
 
 def test_an_entry_is_the_cause_also_while_haproxy_still_tries() -> None:
