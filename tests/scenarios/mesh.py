@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
-from tests.scenarios.stage import WEB, engine_restarted
+from tests.scenarios.stage import WEB, engine_restarted, eventually
 
 from dockgate.lab import Lab
 
@@ -30,27 +29,27 @@ def whole(lab: Lab) -> None:
 
     Raises: AssertionError, with what the last probe said, when a restart of every engine did not help.
     """
-    for host in ("", *lab.hosts):
-        if host:
-            with engine_restarted(lab, host):
-                pass
-        wrong = apart(lab)
+    wrong = apart(lab)
+    for host in lab.hosts:
         if not wrong:
             return
-        print(f"the Swarm of {lab.name} is not whole: {wrong}", file=sys.stderr)
-    raise AssertionError(f"the Swarm of {lab.name} is not whole, and a restart of each engine did not help: {wrong}")
+        print(f"the Swarm of {lab.name} is not whole, {host}'s Docker is restarted: {wrong}", file=sys.stderr)
+        with engine_restarted(lab, host):
+            pass
+        wrong = apart(lab)
+    assert not wrong, f"the Swarm of {lab.name} is not whole, and a restart of each engine did not help: {wrong}"
 
 
 def apart(lab: Lab) -> str:
     """What does not work between the hosts after PATIENCE_S; "" as soon as all reach all."""
-    deadline = time.monotonic() + PATIENCE_S
     with probes(lab) as kept_out:
-        while not kept_out:
-            wrong = each(lab, asked)
-            if not wrong or time.monotonic() > deadline:
-                return wrong
-            time.sleep(0.5)
-        return kept_out
+        if kept_out:
+            return kept_out
+        try:
+            eventually(lambda: not each(lab, asked), "all reach all", within_s=PATIENCE_S, every_s=0.5)
+        except AssertionError:
+            return each(lab, asked)
+        return ""
 
 
 @contextmanager

@@ -7,8 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import Any
 
-from .evidence import Verdict
-from .model import Server
+from .evidence import LogLine, Verdict
 from .steps import Step, Walk
 from .stop import where
 
@@ -122,11 +121,9 @@ def _haproxy(walk: Walk) -> Iterator[tuple[str, str]]:
         return
     yield "", ""
     log = walk.evidence.log if walk.evidence else None
-    tried = walk.chosen.name if walk.chosen else "none"
-    server = tried if not log else log.server if log.server != "<NOSRV>" else _tried(walk.chosen)
     words = "it may pick" if walk.evidence is None else "server"
     pool = log.pool if log else " or by chance ".join((prediction.pool, *prediction.chances))
-    yield "bold", f"HAProxy: frontend {prediction.frontend}, pool {pool}, {words} {server}"
+    yield "bold", f"HAProxy: frontend {prediction.frontend}, pool {pool}, {words} {_server(walk, log)}"
     if walk.evidence is not None and walk.evidence.answer.tls:
         known = dict(prediction.certificates)
         shown = known.get(walk.evidence.answer.shown) or known.get("", "one that is not in the file")
@@ -142,8 +139,12 @@ def _haproxy(walk: Walk) -> Iterator[tuple[str, str]]:
         yield "yellow", "    HAProxy's log has no line for it (it gives up lines when it is short of time)"
 
 
-def _tried(server: Server | None) -> str:
-    return f"{server.name}, and in the end none was left" if server else "none"
+def _server(walk: Walk, log: LogLine | None) -> str:
+    if log and log.server != "<NOSRV>":
+        return log.server
+    if walk.chosen is None:
+        return "none"
+    return f"{walk.chosen.name}, and in the end none was left" if log else walk.chosen.name
 
 
 def _back(walk: Walk) -> Iterator[tuple[str, str]]:

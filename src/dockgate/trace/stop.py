@@ -89,29 +89,33 @@ def _not_spoken(walk: Walk, evidence: Evidence) -> Stop:
 def _by_haproxy(walk: Walk, evidence: Evidence) -> Stop:
     log = evidence.log
     assert log is not None
+    named = walk.prediction.server(log.server, log.pool) is not None
+    if not named and (walk.chosen is None or walk.prediction.wrongly is not None):
+        return _by_itself(walk, evidence, log)
+    stopped = _on_the_way(walk, evidence, session=walk.prediction.last)
+    tries = f"for {log.server} ({log.ending}, {log.retries} retries)"
+    if not named:
+        tries = f"when {log.retries} retries had every member marked down"
+    return Stop(stopped.where, f"HAProxy {_did(log)} {tries}: {stopped.why}", stopped.hint)
+
+
+def _by_itself(walk: Walk, evidence: Evidence, log: LogLine) -> Stop:
+    """No member was asked."""
     at = f"HAProxy, frontend {log.frontend}"
-    if walk.prediction.server(log.server, log.pool) is None and walk.prediction.wrongly is not None:
-        foretold = walk.prediction.wrongly
+    foretold = walk.prediction.wrongly
+    if foretold is not None:
         return Stop(at, f"HAProxy answered {log.status} itself: {foretold.why}", foretold.hint)
-    if walk.prediction.server(log.server, log.pool) is None and walk.chosen is not None:
-        stopped = _on_the_way(walk, evidence, session=walk.prediction.last)
-        tried = f"HAProxy {_did(log)} when {log.retries} retries had every member marked down"
-        return Stop(stopped.where, f"{tried}: {stopped.why}", stopped.hint)
-    if walk.prediction.server(log.server, log.pool) is None and 300 <= log.status < 400:
+    if 300 <= log.status < 400:
         hint = "follow it: trace the URL in its Location"
         return Stop(at, f"HAProxy answered {log.status} itself: it sends the request elsewhere", hint)
-    if walk.prediction.server(log.server, log.pool) is None:
-        states = ", ".join(f"{s.name} {s.status}" for s in walk.prediction.servers) or "it has none"
-        if not log.status:
-            why = f"no member of pool {log.pool} is up, so HAProxy closes the connection: {states}"
-            return _misled(walk, evidence, why) or Stop(at, why, _UP)
-        if log.pool not in ("", backend_name(walk.prediction.pool)):
-            return Stop(at, f"HAProxy answered {log.status} itself (backend {log.pool})", "see `routes` and `stats`")
-        why = f"no member of pool {log.pool} is up, so HAProxy answers {log.status}: {states}"
+    states = ", ".join(f"{s.name} {s.status}" for s in walk.prediction.servers) or "it has none"
+    if not log.status:
+        why = f"no member of pool {log.pool} is up, so HAProxy closes the connection: {states}"
         return _misled(walk, evidence, why) or Stop(at, why, _UP)
-    stopped = _on_the_way(walk, evidence, session=walk.prediction.last)
-    tried = f"HAProxy {_did(log)} for {log.server} ({log.ending}, {log.retries} retries)"
-    return Stop(stopped.where, f"{tried}: {stopped.why}", stopped.hint)
+    if log.pool not in ("", backend_name(walk.prediction.pool)):
+        return Stop(at, f"HAProxy answered {log.status} itself (backend {log.pool})", "see `routes` and `stats`")
+    why = f"no member of pool {log.pool} is up, so HAProxy answers {log.status}: {states}"
+    return _misled(walk, evidence, why) or Stop(at, why, _UP)
 
 
 def _did(log: LogLine) -> str:
