@@ -66,7 +66,13 @@ def probes(lab: Lab) -> Iterator[str]:
 
 def clear(lab: Lab) -> None:
     each(lab, lambda lab, host: lab.docker(host, "rm", "-f", named(host), check=False).stderr)
+    eventually(lambda: gone(lab), f"the network {PROBE} is gone", within_s=30)
+
+
+def gone(lab: Lab) -> bool:
+    """Whether the network is; a Swarm takes a moment to see that nobody is on it, and another one to remove it."""
     lab.docker(lab.hosts[0], "network", "rm", PROBE, check=False)
+    return lab.docker(lab.hosts[0], "network", "inspect", PROBE, check=False).returncode != 0
 
 
 def started(lab: Lab, host: str) -> str:
